@@ -1,5 +1,5 @@
 """
-A second, independent reading of recorded Proxmox VE answers: what a user would say is in them.
+A second, independent reading of the recorded answers of Proxmox VE.
 
 Written from Proxmox VE's documentation and the recordings alone. It shares no code with the plugin, so that the two can
 disagree.

@@ -1,4 +1,4 @@
-"""The documentation: its website can be built, its language is plain, and what it claims about tests is true."""
+"""The documentation: its website can be built, its language is plain, and the tests that it names exist."""
 
 import ast
 import re

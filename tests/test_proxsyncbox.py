@@ -1,8 +1,8 @@
 """
-What went wrong in ProxSyncBox, which this plugin replaces, and the test of each that it does not here.
+The defects of ProxSyncBox, which this plugin replaces, and for each the test that the plugin does not have it.
 
-Its defects are numbered as they were found when it was taken apart. `PROVED_BY` names their tests, which may be
-anywhere; those that no other file had a reason for are below, through the real job against a stand-in Proxmox VE.
+The defects are numbered in the order in which they were found. `PROVED_BY` names their tests. Tests that belong to no
+other file are below, through the real job against a stand-in Proxmox VE.
 """
 
 import ast

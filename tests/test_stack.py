@@ -1,4 +1,4 @@
-"""The stack under `make demo` and `make test`: what it does with the leavings of runs that were killed."""
+"""The stack under `make demo` and `make test`: how it recovers from runs that were killed."""
 
 import json
 import os

@@ -239,7 +239,7 @@ def own(cls: type, declared: str) -> dict[str, object]:
 
 
 def words_of_classes() -> Iterator[tuple[str, object]]:
-    """What stands in classes, so was made when they were loaded: (where, text)."""
+    """Yield the texts in classes, which were created when these were loaded: (where, text)."""
     for model in MODELS:
         yield model.__name__, model._meta.verbose_name
         yield model.__name__, model._meta.verbose_name_plural

@@ -81,7 +81,7 @@ class Lab:
         assert (preview.status, preview.counts, preview.error) == ('completed', {}, '')
 
     def content(self, branch: Branch | None = None) -> dict[tuple[str, str], dict[str, Any]]:
-        """What is bound, by kind and key, with all managed values, and what is remembered of them."""
+        """The bound objects by kind and key, with all managed values and the values of the bindings."""
         with activate_branch(branch):
             return {
                 (row.kind, row.key): {
@@ -101,7 +101,7 @@ class Lab:
         return next(guest.key for guest in self.guest_rows() if guest.vmid == vmid)
 
     def machine(self, vmid: int) -> VirtualMachine:
-        """The virtual machine of a guest, in what is active."""
+        """The virtual machine of a guest, in the active branch or main."""
         return Binding.objects.get(endpoint_id=self.endpoint.pk, kind='vm', key=self.unit(vmid)).object
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Shared objects that users rename while branches are open: branches and main remember what they have themselves."""
+"""Shared objects that users rename while branches are open: main and each branch have their own memory of them."""
 
 from dcim.models import Platform
 from extras.models import Tag

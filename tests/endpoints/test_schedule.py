@@ -51,7 +51,7 @@ def due(endpoint: ProxmoxEndpoint, ago: timedelta = timedelta(seconds=1)) -> dat
 
 
 def tick() -> list[str]:
-    """The system job, and what it says."""
+    """The system job, and its log."""
     return [entry['message'] for entry in ScheduleJob.enqueue(immediate=True).log_entries]
 
 

@@ -352,7 +352,7 @@ def fails(client: Client, method: str, url: str, *args, **kwargs) -> str:
 
 
 def writes(endpoint: ProxmoxEndpoint) -> dict[str, tuple]:
-    """Requests that bring secrets: method, URL, and what is sent."""
+    """Requests with secrets: method, URL and body."""
     text = 'application/json'
     row = {**ROW, 'hosts': ['pve1'], 'name': 'New'}
     add, edit = reverse(f'{NAME}_add'), reverse(f'{NAME}_edit', args=[endpoint.pk])

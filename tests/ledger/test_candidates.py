@@ -215,7 +215,7 @@ def test_a_machine_with_other_mac_addresses_is_another_machine(pve, endpoint, cl
 
 
 def test_a_machine_with_another_vm_id_and_the_mac_address_of_the_guest_is_a_candidate(pve, endpoint, cluster, sync):
-    """Case 37: neither the machine nor its MAC address stands in NetBox twice."""
+    """Case 37: NetBox contains neither the machine nor its MAC address twice."""
     vm = by_hand(cluster, macs=[mac(pve)], vmid=999)
     ProxmoxEndpoint.objects.update(adopt_by_name=True)
     assert reported(sync(endpoint)) == [('candidate', 'skipped', vm)]

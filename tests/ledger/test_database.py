@@ -383,7 +383,7 @@ class TestLeftOut:
         assert_nothing_left(endpoint)
 
     def test_a_binding_that_remains_locked_is_refreshed_by_the_next_run(self, endpoint, pve, vmids, limits, other):
-        """Both sides were changed alike, so there is nothing to write but what is remembered."""
+        """Both sides have the same new value, so only the binding is written."""
         for vmid in vmids:
             pve.rename(vmid, f'renamed{vmid}')
             machine = vm(vmid)

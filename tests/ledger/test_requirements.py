@@ -1,5 +1,5 @@
 """
-A NetBox with rules of its own is synced as well as a fresh one, through the real job against a stand-in Proxmox VE.
+A NetBox with its own rules is synchronized like a new one, through the real job against a stand-in Proxmox VE.
 
 Custom fields of users: with and without a default, required, unique, with a default that is not valid any more, on
 every kind of object that a sync makes and on every kind of shared object; required after objects were made; values that

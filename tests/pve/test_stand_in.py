@@ -77,7 +77,7 @@ def test_generated_clusters_answer_as_the_schema_says(version, connect):
 
 
 def answers_of(client, major: int) -> list[tuple[str, object]]:
-    """(path, data) of all that the stand-in answers with 200: what is kept, what is computed, and every guest."""
+    """Yield (path, data) of all successful responses of the stand-in: recorded ones, computed ones, and every guest."""
     cluster = client.pve.cluster
     paths = [*cluster.fixed, '/cluster/resources', '/cluster/status', '/cluster/options', '/nodes', '/pools']
     paths += ['/cluster/ha/resources']

@@ -1,4 +1,4 @@
-"""What one run may take away without a user's word; through the real job against a stand-in Proxmox VE."""
+"""The change limit: how many objects a run can remove without approval; through the real job against a stand-in."""
 
 from datetime import timedelta
 

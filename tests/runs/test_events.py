@@ -56,7 +56,7 @@ def queue():
 
 @pytest.fixture
 def deliver(queue, django_capture_on_commit_callbacks):
-    """Carry out something, and what it has put into the queue."""
+    """Call a function, run the jobs that it has added to the queue, and return its result."""
 
     def carry_out(work):
         with django_capture_on_commit_callbacks(execute=True):

@@ -240,7 +240,7 @@ class Lab:
                 assert (*key, field[1]) in drift, f'{name} of {key} was set back silently{described_run}'
 
     def check_settled(self, inv: Inventory, done: Round, described_run: str):
-        """A second run has nothing to do, and says of what it cannot do what the first one said."""
+        """A second run has no changes, and reports the same conflicts as the first one."""
         with CaptureQueriesContext(connection) as queries, transaction.atomic():
             again = self.run(inv)
             transaction.set_rollback(True)
@@ -265,7 +265,7 @@ class Lab:
                     raise AssertionError(f'{binding} is not valid: {error.message_dict}{described_run}') from error
 
     def check_blind(self, inv: Inventory, blind: Inventory):
-        """What cannot be read any more changes nothing: not what it is about, and nothing else."""
+        """Data that becomes unreadable changes no object in NetBox."""
         with transaction.atomic():
             before = photograph()
             done = self.run(blind)

@@ -115,7 +115,7 @@ def test_a_machine_that_comes_back_is_revived_whatever_was_edited(standin, make_
 
 @pytest.mark.parametrize('missing_guests', ['delete', 'retire'])
 def test_a_retirement_that_was_lost_is_done_again(lab, sync, missing_guests):
-    """Machine and values as before, and yet it is remembered as missing: nobody edited anything."""
+    """The machine and its values are unchanged, and it is still missing: no user has edited it."""
     endpoint, machine, key, before = lab
     ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(missing_guests=missing_guests, grace_days=1)
     edit(machine, status='active', cf_vm_status='Deployed')

@@ -46,7 +46,7 @@ class Jobs(RuleBasedStateMachine):
         self.run()
 
     def run(self):
-        """A run by the job. The record of what it did, without what it was told before."""
+        """A run by the job, and the record of its changes."""
         run = SyncJob.enqueue_run(ProxmoxEndpoint.objects.get(pk=self.lab.endpoint.pk), None, immediate=True)
         told = list(run.changes.values_list('kind', 'key', 'action', 'outcome', 'reason', 'message'))
         note(f'{run.status} {run.error} {told}')

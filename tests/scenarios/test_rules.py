@@ -1,4 +1,4 @@
-"""Mapping rules: what may be entered, and what they do through the real job."""
+"""Mapping rules: valid input, and their effect in the real job."""
 
 import pytest
 from core.models import ObjectChange

@@ -1,4 +1,4 @@
-"""What a sync does to NetBox, case by case, through the real job against a stand-in Proxmox VE."""
+"""The effects of a sync on NetBox, case by case, through the real job against a stand-in Proxmox VE."""
 
 from dataclasses import replace
 from uuid import UUID

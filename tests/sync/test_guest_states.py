@@ -1,4 +1,4 @@
-"""How NetBox stands to a guest, and what is reported of it, on plain data."""
+"""The sync status of guests and its reasons, on plain data."""
 
 from dataclasses import replace
 from itertools import product

@@ -146,7 +146,7 @@ def apart(draw) -> Inventory:
 
 
 def held(netbox: NetBox) -> dict:
-    """What NetBox holds for each thing in Proxmox VE, objects named by what they are bound to."""
+    """The values in NetBox of each thing in Proxmox VE; objects are named by their bindings."""
     names = {bound.pointer: identity for identity, bound in netbox.bindings.items()}
     shared = {pointer: shared for shared, pointer in netbox.shared.items()}
 

@@ -1,4 +1,4 @@
-"""Patterns against names: what they mean, and that no pair of them takes long."""
+"""Name patterns: which names they match, and that matching is fast."""
 
 from fnmatch import fnmatchcase
 from time import monotonic

@@ -1,4 +1,4 @@
-"""The session with Proxmox VE: which hosts, how often, how long, and what it says when it fails, with real servers."""
+"""The session with Proxmox VE: order of hosts, retries, timeouts and error messages, with real servers."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""What a guest's configuration may hold though it should not. Each guest by itself degrades; the others never do."""
+"""Invalid values in the configuration of a guest affect only this guest, and never another one."""
 
 import json
 import logging

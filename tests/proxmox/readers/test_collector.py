@@ -731,7 +731,7 @@ class TestWhatStopsARun:
             read(pve)
 
     def test_another_member_goes_on_when_the_given_host_goes_away(self, pve):
-        """Proxmox VE's port is the same on all nodes, and what they tell is the same."""
+        """All nodes have the same port and return the same data."""
         rows = answer_of(pve, '/cluster/status')
         next(row for row in rows if row['id'] == 'node/pve2')['ip'] = '127.0.0.2'
         serve(pve, '/cluster/status', rows)
@@ -802,7 +802,7 @@ class TestWhatStopsARun:
             assert time.monotonic() - begin < 4
 
     def test_canceling_does_not_wait_for_a_connection_that_is_not_established(self):
-        """A host that lets nobody in: whoever connects waits for a time that nothing can shorten."""
+        """A host that accepts no connection: each attempt waits until its timeout."""
         with socket.create_server(('127.0.0.1', 0), backlog=0) as server, contextlib.ExitStack() as filling:
             for _ in range(3):
                 waiting = filling.enter_context(socket.socket())

@@ -1,4 +1,4 @@
-"""What becomes of Proxmox VE's cluster, or of a host that is in none."""
+"""The cluster in NetBox of a Proxmox VE cluster, or of a stand-alone host."""
 
 import pytest
 

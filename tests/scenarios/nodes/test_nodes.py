@@ -1,4 +1,4 @@
-"""Nodes as devices: what they become, whose they are, and what happens when they go."""
+"""Nodes as devices: their values, their adoption, and their removal."""
 
 from dataclasses import replace
 

@@ -34,7 +34,7 @@ def nodes(*bearers: int):
 
 
 def gateways() -> dict[str, str]:
-    """The roles of the gateway's addresses, by what they are assigned to."""
+    """The roles of the gateway's addresses, by the object to which they are assigned."""
     found = IPAddress.objects.filter(address=GATEWAY)
     return {
         str(ip.assigned_object and getattr(ip.assigned_object, 'device', ip.assigned_object)): ip.role for ip in found

@@ -25,7 +25,7 @@ def estates(draw):
 
 
 def content(netbox: NetBox) -> dict:
-    """What NetBox holds of what is there, without what was retired."""
+    """The objects in NetBox without retired ones."""
     return {
         key: netbox.records[bound.kind][bound.pointer].values
         for key, bound in netbox.bindings.items()
