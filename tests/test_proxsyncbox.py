@@ -68,7 +68,7 @@ PROVED_BY = {
     'D37': f'{HERE}::test_without_its_custom_fields_everything_else_is_written',
     'D38': f'{HERE}::test_two_clusters_of_one_name_are_reported_and_neither_is_touched',
     'D39': 'scenarios/test_recorded_clusters.py::test_a_second_sync_writes_nothing',
-    'D40': 'scenarios/test_sync.py::test_what_netbox_refuses_is_reported_and_the_rest_is_written',
+    'D40': 'scenarios/test_sync.py::test_rejected_changes_are_reported_and_all_others_are_written',
     'D41': 'endpoints/test_connection.py::test_the_job_reports_the_error_and_writes_nothing',
     'D42': 'scenarios/test_harm.py::test_a_crash_at_any_statement_leaves_whole_guests_and_the_next_run_does_the_rest',
     'D43': 'endpoints/test_connection.py::test_the_connection_test_reports_the_error',

@@ -37,7 +37,7 @@ def test_a_run_in_a_branch_writes_nothing_into_mains_memory(little: Lab):
         assert SharedObject.objects.exists()
 
 
-def test_what_a_user_renamed_in_a_branch_and_merged_is_known_in_main(little: Lab):
+def test_an_object_renamed_in_a_merged_branch_is_known_in_main(little: Lab):
     lab = little
     branch = lab.branch()
     lab.sync(branch)
@@ -51,7 +51,7 @@ def test_what_a_user_renamed_in_a_branch_and_merged_is_known_in_main(little: Lab
     assert numbers() == before
 
 
-def test_what_a_user_renamed_in_main_is_known_in_a_branch_that_was_created_before_the_first_sync(little: Lab):
+def test_an_object_renamed_in_main_is_known_in_a_branch_created_before_the_first_sync(little: Lab):
     lab = little
     branch = lab.branch()
     lab.sync()

@@ -315,7 +315,7 @@ def test_the_machine_of_another_guest_is_no_candidate(pve, endpoint, cluster, sy
 
 
 @pytest.mark.parametrize('vmid', [299, 302])
-def test_what_proves_another_guest_comes_first_whatever_the_order(pve, endpoint, cluster, sync, vmid):
+def test_proof_for_another_guest_takes_precedence_in_any_order(pve, endpoint, cluster, sync, vmid):
     pve.create(vmid=vmid, name='web')
     vm = by_hand(cluster, macs=[mac(pve, vmid)])
     ProxmoxEndpoint.objects.update(adopt_by_name=True)
@@ -398,7 +398,7 @@ def given_the_mac(pve, cluster):
     [made_by_name, made_in_another_tenant, made_with_the_vm_id, renamed, given_the_vmid, given_the_serial,
      given_the_mac],
 )  # fmt: skip
-def test_what_a_user_has_created_since_the_preview_is_not_created_again(pve, endpoint, cluster, sync, meanwhile):
+def test_a_machine_created_by_a_user_since_the_preview_is_not_created_again(pve, endpoint, cluster, sync, meanwhile):
     by_hand(cluster, name='unrelated')
     preview = sync(endpoint, mode='preview')
     assert [row[0] for row in reported(preview)] == ['create']

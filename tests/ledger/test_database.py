@@ -258,7 +258,7 @@ class TestRepeated:
             assert set(vm(vmid).tags.values_list('name', flat=True)) == {f'tag{number}'}
         assert_nothing_left(endpoint)
 
-    def test_what_is_deleted_is_logged_though_it_was_deleted_twice(self, endpoint, pve, vmids, limits, other):
+    def test_a_repeated_deletion_is_in_the_change_log_once(self, endpoint, pve, vmids, limits, other):
         """NetBox logs the deletion of an object once, also if the first one was taken back."""
         interface = vm(vmids[0]).interfaces.get(name='net0')
         pve.remove_nic(vmids[0], 'net0')

@@ -119,7 +119,7 @@ def test_the_details_tell_nics_addresses_disks_and_what_was_ignored(pve, endpoin
     assert disk['size'] > 0
 
 
-def test_what_could_not_be_read_is_reported_with_the_reason(pve, endpoint, sync):
+def test_unread_data_is_reported_with_the_reason(pve, endpoint, sync):
     vmid = running_vm(pve)
     pve.agent_silent(vmid)
     sync(endpoint)
@@ -181,7 +181,7 @@ def test_a_list_that_may_be_incomplete_prunes_nothing(pve, endpoint, sync):
     assert states(endpoint) == {'unknown'}
 
 
-def test_what_the_endpoint_does_not_sync_is_skipped_and_states_the_reason(pve, make_endpoint, sync):
+def test_guests_excluded_by_the_endpoint_are_skipped_with_the_reason(pve, make_endpoint, sync):
     endpoint = make_endpoint(pve, sync_containers=False)
     sync(endpoint)
     skipped = endpoint.guests.filter(type='lxc')
@@ -199,7 +199,7 @@ def test_a_conflict_is_reported_with_its_reason(pve, endpoint, make_endpoint, sy
     assert all(f'another endpoint (ID {endpoint.pk})' in guest.reason for guest in second.guests.all())
 
 
-def test_what_netbox_refuses_is_a_conflict(pve, endpoint, sync, settings):
+def test_a_guest_that_netbox_rejects_is_a_conflict(pve, endpoint, sync, settings):
     settings.CUSTOM_VALIDATORS = {'virtualization.virtualdisk': [{'size': {'max': 1}}]}
     sync(endpoint)
     assert states(endpoint) == {'conflict'}
@@ -368,7 +368,7 @@ def test_an_interface_that_a_user_deleted_takes_its_parts_along(pve, endpoint, s
 
 
 @after_first_sync
-def test_what_is_managed_again_is_set_back(pve, endpoint, sync):
+def test_facts_are_reset_after_an_object_is_managed_again(pve, endpoint, sync):
     binding = Binding.objects.filter(kind='disk').first()
     size = binding.object.size
     stop_managing_object(binding)

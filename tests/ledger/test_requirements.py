@@ -329,7 +329,7 @@ def test_guests_without_a_value_for_a_required_custom_field_are_not_created(pve,
 # Custom validators
 
 
-def test_what_validators_refuse_for_one_reason_is_reported_once(pve, endpoint, sync, settings):
+def test_rejections_with_the_same_reason_are_reported_once(pve, endpoint, sync, settings):
     settings.CUSTOM_VALIDATORS = {'virtualization.virtualmachine': [{'tenant': {'required': True}}]}
     run = sync(endpoint)
     assert run.status == 'completed_with_errors'

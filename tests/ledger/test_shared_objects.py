@@ -195,7 +195,7 @@ def test_an_endpoint_that_is_deleted_remembers_nothing(endpoint):
     assert not SharedObject.objects.exists()
 
 
-def test_what_netbox_had_before_the_plugin_is_remembered_as_well(pve, endpoint, sync):
+def test_shared_objects_that_existed_before_the_plugin_are_remembered(pve, endpoint, sync):
     role = DeviceRole.objects.create(name='hypervisor', slug='hypervisor')
     vm_type = VirtualMachineType.objects.create(name='Proxmox VM', slug='anything')
     maker = Manufacturer.objects.create(name='GENERIC', slug='generic')
@@ -211,7 +211,7 @@ def test_what_netbox_had_before_the_plugin_is_remembered_as_well(pve, endpoint, 
     assert numbers() == before
 
 
-def test_what_an_applied_preview_found_is_remembered(pve, endpoint, sync):
+def test_shared_objects_found_by_an_applied_preview_are_remembered(pve, endpoint, sync):
     pve.set_tags(guests(pve)[0], 'web')
     web = Tag.objects.create(name='WEB', slug='web-servers')
     preview = sync(endpoint, 'preview')

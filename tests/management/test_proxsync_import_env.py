@@ -138,7 +138,7 @@ class TestImport:
         assert 'there is an endpoint "Prod" already' in self.call(path, '--apply')
         assert ProxmoxEndpoint.objects.count() == 2
 
-    def test_what_netbox_has_is_used(self, env):
+    def test_existing_netbox_objects_are_used(self, env):
         cluster = make_clusters('PROD')[0]
         site = Site.objects.create(name='Main', slug='main-datacenter')
         role = DeviceRole.objects.create(name='hypervisor', slug='hv')

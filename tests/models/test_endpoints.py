@@ -192,7 +192,7 @@ def test_two_enabled_endpoints_do_not_share_a_cluster():
         make_endpoint('Second', cluster=cluster)
 
 
-def test_what_an_endpoint_places_guests_by_cannot_be_deleted():
+def test_objects_that_an_endpoint_assigns_cannot_be_deleted():
     site = Site.objects.create(name='Site', slug='site')
     make_endpoint(site=site)
     with pytest.raises(ProtectedError):
@@ -261,7 +261,7 @@ def test_a_deletion_takes_the_rows_along_without_reading_them(how):
         assert all(sql.startswith('DELETE') for sql in touched[:1])
 
 
-def test_what_will_be_deleted_is_reported_by_number(client):
+def test_the_numbers_of_deleted_objects_are_displayed(client):
     endpoint = make_endpoint()
     fill(endpoint, 3, 2)
     client.force_login(User.objects.create_superuser('root'))

@@ -173,7 +173,7 @@ def test_changes_of_a_network_stand_next_to_the_data(connect):
     assert sorted(row['iface'] for row in answer['data']) == sorted(row['iface'] for row in before)
 
 
-def test_what_a_script_changed_answers_as_the_schema_says(connect):
+def test_scripted_changes_are_answered_according_to_the_schema(connect):
     client = connect(nodes=2, vms=2, containers=1)
     client.pve.grant('VM.Config.Disk')
     client.pve.set_interface('pve1', 'vmbr7', type='OVSBridge', ovs_ports='p7')

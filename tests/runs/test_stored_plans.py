@@ -358,7 +358,7 @@ def test_a_selection_that_no_page_sends_is_ignored(endpoint, sync, admin_client)
     assert not SyncRun.objects.filter(applies=preview).exists()
 
 
-def test_to_select_nothing_applies_nothing(endpoint, sync):
+def test_an_empty_selection_applies_nothing(endpoint, sync):
     preview = sync(endpoint, mode='preview')
     client = Client()
     client.force_login(user_with('sync'))

@@ -498,7 +498,7 @@ def test_an_unused_cloud_init_address_is_removed_immediately_when_the_configurat
     assert written(sync(endpoint)) == []
 
 
-def test_what_the_agent_reported_is_retained_when_the_guest_is_off_whatever_cloud_init_asks_for(pve, endpoint, sync):
+def test_reported_addresses_are_retained_when_the_guest_is_off_regardless_of_cloud_init(pve, endpoint, sync):
     make_vm(pve, 907, running=False, **WISH, **DRIVE)
     sync(endpoint)
     pve.start(907)

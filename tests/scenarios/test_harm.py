@@ -261,7 +261,7 @@ def test_an_object_deleted_manually_is_created_again(pve, endpoint, sync):
     assert written(sync(endpoint)) == []
 
 
-def test_what_a_user_entered_in_an_object_of_ours_is_not_deleted_with_it(pve, endpoint, sync):
+def test_objects_with_data_of_users_are_not_deleted(pve, endpoint, sync):
     endpoint.missing_guests, endpoint.grace_days = 'delete', 0
     endpoint.save()
     sync(endpoint)

@@ -177,7 +177,7 @@ def test_without_a_site_or_if_the_endpoint_says_so_nodes_are_left_out(pve, make_
     assert VirtualMachine.objects.filter(device=None).count() == 2
 
 
-def test_what_a_small_token_may_not_read_is_left_out_and_nothing_else(standin, make_endpoint, sync, site):
+def test_only_data_that_the_token_cannot_read_is_left_out(standin, make_endpoint, sync, site):
     """A recorded token that sees three guests, and of the nodes neither their state nor their bridges."""
     pve = standin('pve-9.2.11-cluster-restricted-token')
     endpoint = make_endpoint(pve, site=site, create_vlans=True)

@@ -84,7 +84,7 @@ def test_outcomes_that_contradict_each_other(role):
     assert 'must either skip guests or set' in errors_of(skip=False)[NON_FIELD_ERRORS][0]
 
 
-def test_what_virtual_machines_cannot_have(role):
+def test_roles_and_tags_that_virtual_machines_cannot_have(role):
     role.vm_role = False
     role.save()
     assert 'not for virtual machines' in errors_of(role=role)['role'][0]
@@ -104,7 +104,7 @@ def test_a_rule_goes_with_its_endpoint_and_never_becomes_one_for_all(role):
     assert [rule.name for rule in MappingRule.objects.all()] == ['Everywhere']
 
 
-def test_what_a_rule_sets_cannot_be_deleted(role):
+def test_objects_that_a_rule_sets_cannot_be_deleted(role):
     make_rule(role=role)
     with pytest.raises(ProtectedError):
         role.delete()

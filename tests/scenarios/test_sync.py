@@ -336,7 +336,7 @@ def test_a_curated_netbox_is_adopted_without_a_double(pve, make_endpoint, sync):
     assert written(sync(first)) == []
 
 
-def test_what_netbox_refuses_is_reported_and_the_rest_is_written(pve, endpoint, sync, settings):
+def test_rejected_changes_are_reported_and_all_others_are_written(pve, endpoint, sync, settings):
     settings.CUSTOM_VALIDATORS = {'virtualization.virtualdisk': [{'size': {'max': 1}}]}
     run = sync(endpoint)
     assert run.status == 'completed_with_errors'

@@ -150,7 +150,7 @@ def test_an_unreadable_value_is_unchanged_and_does_not_affect_other_values(pve, 
     assert not wrong
 
 
-def test_what_can_be_read_again_is_synced_again(pve, synced, sync):
+def test_values_that_become_readable_are_synchronized_again(pve, synced, sync):
     vmid = vmid_of(pve, 'lxc')
     answer(pve, vmid, memory=0, net1='veth')
     sync(synced)

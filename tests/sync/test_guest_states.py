@@ -64,7 +64,7 @@ def test_open_changes_determine_the_state(pending, state, words):
 
 
 @pytest.mark.parametrize('part', ['config', 'name', 'template'])
-def test_what_could_not_be_read_is_unknown(part):
+def test_an_unread_guest_is_unknown(part):
     found = standing(Pending(change()), one=replace(guest(100), **{part: Unreadable('The node is away.')}))
     assert found == GuestState(State.UNKNOWN, 'The node is away.')
 
@@ -134,7 +134,7 @@ def test_values_that_may_be_secrets_are_not_reported():
     assert details['unknown_keys'] == ['args', 'net0: novel']
 
 
-def test_what_is_unread_is_reported_once_with_its_reason():
+def test_unread_parts_are_reported_once_with_the_reason():
     reason = Unreadable('Node pve2 is offline.')
     lost = replace(guest(100), config=reason, addresses=reason, status=reason, pool=Unreadable('No Pool.Audit.'))
     assert details_of(lost)['unread'] == [

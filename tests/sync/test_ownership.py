@@ -29,7 +29,7 @@ def test_at_adoption_editorial_fields_are_filled_only_where_empty():
     assert resolve_field(Owner.EDITORIAL, 'comments', {}, 'by hand', 'notes').kept
 
 
-def test_what_a_user_had_written_as_proxmox_has_it_follows_proxmox_from_the_adoption_on():
+def test_an_adopted_value_that_equals_proxmox_follows_it_later():
     adopted = resolve_field(Owner.EDITORIAL, 'name', {}, 'web', 'web')
     assert (adopted.writes, adopted.kept, adopted.last) == (False, False, 'web')
     assert resolve_field(Owner.EDITORIAL, 'name', {'name': adopted.last}, 'web', 'web2').writes

@@ -54,7 +54,7 @@ def test_deletions_after_the_grace_period_are_limited_and_the_highest_limit_is_n
     assert not refusal(netbox, *remaining, settings=replace(DELETING, change_limit=100), now=LATE)
 
 
-def test_what_is_deleted_and_what_is_released_are_missing_alike():
+def test_deletions_and_releases_are_counted_together():
     netbox = NetBox()
     vmids = range(100, 106)
     netbox.sync(inventory(*guests(*vmids)))
@@ -71,7 +71,7 @@ def test_every_kind_beyond_the_limit_is_named():
     assert 'virtual machines: 6 retired (of 20); virtual disks: 6 deleted (of 20)' in refusal(netbox, *left)
 
 
-def test_what_was_retired_long_ago_does_not_raise_the_limit():
+def test_retired_objects_do_not_count_as_managed():
     netbox = NetBox()
     netbox.sync(inventory(*guests(*range(100, 130), disks=('scsi0',))))
     netbox.sync(inventory(*guests(*range(120, 130), disks=('scsi0',))), EVERYTHING)

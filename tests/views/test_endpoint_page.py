@@ -130,7 +130,7 @@ def test_a_lost_quorum_shows(standin, make_endpoint, sync, browser):
     assert 'not quorate' in text_of(browser, endpoint)
 
 
-def test_what_the_token_lacks_is_reported_with_the_command_that_grants_it(standin, make_endpoint, sync, browser):
+def test_missing_privileges_are_reported_with_the_command_that_grants_them(standin, make_endpoint, sync, browser):
     pve = standin(nodes=1, vms=1, containers=0, seed=4)
     pve.revoke('VM.Audit')
     endpoint = make_endpoint(pve)

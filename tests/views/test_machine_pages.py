@@ -118,7 +118,7 @@ def test_a_kept_edit_shows_all_three_values(client, pve, endpoint, machine, sync
         assert value in text
 
 
-def test_what_a_preview_saw_is_shown_until_it_is_written(pve, endpoint, machine, sync, admin_user):
+def test_values_of_a_preview_are_displayed_until_they_are_written(pve, endpoint, machine, sync, admin_user):
     vmid = machine.custom_field_data['vmid']
     before = machine.name
     pve.rename(vmid, 'from-proxmox')

@@ -215,7 +215,7 @@ class TestAnswers:
             assert server.host in error.message or kind is PermissionDeniedError
             assert len(server.received) == 1
 
-    def test_what_the_privilege_is_and_where(self, connect, context):
+    def test_the_error_names_the_privilege_and_its_path(self, connect, context):
         body = b'{"data":null,"message":"Permission check failed (/vms/100, VM.GuestAgent.Audit|VM.Monitor)\\n"}'
         with serving(answering(body, '403 no'), context) as server, connect(server.host) as client:
             error = fails(PermissionDeniedError, lambda: client.get('x'))
@@ -248,7 +248,7 @@ class TestAnswers:
             (b'{"data":{"version":"6.4-15"}}', '200 OK', VersionTooOldError),
         ],
     )
-    def test_what_is_not_a_proxmox_that_can_be_read(self, connect, context, body, status, kind):
+    def test_hosts_that_are_not_a_supported_proxmox_ve(self, connect, context, body, status, kind):
         with serving(answering(body, status), context) as server, connect(server.host) as client:
             error = fails(kind, client.version)
         assert server.host in error.message

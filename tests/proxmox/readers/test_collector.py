@@ -95,7 +95,7 @@ class TestRecordings:
         stopped = guest_of(inventory, 102).addresses['net0']
         assert is_unknown(stopped.running, 'not running')
 
-    def test_what_a_restricted_token_may_not_see_is_unknown(self, standin):
+    def test_data_hidden_from_a_restricted_token_is_unknown(self, standin):
         inventory = read(standin(RESTRICTED))
         assert is_unknown(inventory.guests_incomplete, 'VM.Audit on /vms')
         assert is_unknown(inventory.guests_incomplete, 'quorate')

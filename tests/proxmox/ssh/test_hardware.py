@@ -159,7 +159,7 @@ def test_ordinary_users_cannot_read_the_serial_number():
         (is_killed, 'was terminated on the node before it completed'),
     ],
 )
-def test_what_cannot_be_read_is_unknown_and_the_rest_is_not(node, answer, reason):
+def test_only_unreadable_hardware_is_unknown(node, answer, reason):
     node.answers[LINKS] = answer
     hardware = read_hardware(connection(node))
     assert not known(hardware.nics)

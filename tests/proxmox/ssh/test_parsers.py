@@ -73,7 +73,7 @@ def test_an_address_that_was_set_is_not_the_permanent_one():
     assert (found['eno1'].mac, found['eno1'].permanent_mac) == ('02:00:00:00:00:01', '3C:EC:EF:01:02:03')
 
 
-def test_what_guests_and_the_node_itself_make_is_left_out():
+def test_virtual_interfaces_of_guests_and_of_the_node_are_left_out():
     assert len(json.loads(GUESTS)) > 1500
     assert list(nics(GUESTS)) == ['eno1']
 
