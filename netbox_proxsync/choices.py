@@ -305,7 +305,7 @@ class RunStatusChoices(ChoiceSet):
     CHOICES = [
         Choice(QUEUED, _('Queued'), color='orange'),
         Choice(RUNNING, _('Running'), color='cyan'),
-        Choice(CANCELING, _('Canceling'), color='cyan', description=_('The run is about to stop')),
+        Choice(CANCELING, _('Canceling'), color='cyan', description=_('The run stops soon')),
         Choice(COMPLETED, _('Completed'), color='green'),
         Choice(
             ERRORS,

@@ -386,7 +386,7 @@ def test_the_form_keeps_takes_and_removes_them(stored, admin):
     [
         ({'ssh_private_key': ''}, 'ssh_password', 'needs a password or a private key'),
         ({'ssh_password': PASSWORD}, 'ssh_private_key', 'Give one of them'),
-        ({'ssh_passphrase': 'wrong'}, 'ssh_passphrase', 'does not open'),
+        ({'ssh_passphrase': 'wrong'}, 'ssh_passphrase', 'does not decrypt'),
         ({'ssh_passphrase': ''}, 'ssh_passphrase', 'is encrypted'),
         ({'ssh_private_key': 'ssh-ed25519 AAAA'}, 'ssh_private_key', 'public key'),
         ({'ssh_host_keys': 'pve1 ssh-ed25519 AAAA'}, 'ssh_host_keys', 'cut off'),

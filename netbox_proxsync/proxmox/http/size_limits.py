@@ -43,7 +43,7 @@ class SizeBudget:
                 held, total = self._held, self._total
             if total > MAX_TOTAL:
                 raise TooMuchDataError(
-                    Message('Proxmox VE answered with more than {size} MiB in one run.', size=MAX_TOTAL // 1024**2),
+                    Message('Proxmox VE returned more than {size} MiB in one run.', size=MAX_TOTAL // 1024**2),
                     Message(
                         'Check that Proxmox VE answers at this address. Several endpoints, each with a filter, '
                         'read less at a time.'

@@ -139,7 +139,7 @@ def unreachable(host: Host, error: BaseException, timeout: float) -> HostUnreach
     """Return the error for a failed connection."""
     if isinstance(error, socket.gaierror | UnicodeError):
         return HostUnreachableError(
-            Message('The name {name} is not known.', name=host.name),
+            Message('The name {name} cannot be resolved.', name=host.name),
             Message('Check the spelling, and that the name resolves on the NetBox server.'),
         )
     if isinstance(error, TimeoutError):

@@ -84,7 +84,7 @@ def guest_only_interfaces(
     readable = {nic.mac for nic in config.nics if nics[nic.key].running is None}
     others = [interface for interface in running if interface.mac is None or interface.mac not in readable]
     if any(interface.is_incomplete for interface in others):
-        return Unreadable(Message('The guest answered with interfaces that cannot be read completely.'))
+        return Unreadable(Message('The guest returned an incomplete list of interfaces.'))
     static = StaticAddressing()
     found = []
     for interface in others:
@@ -131,7 +131,7 @@ def _carriers(
             )
         )
     if any(interface.is_incomplete and interface.mac in (nic.mac, None) for interface in running):
-        return Unreadable(Message('The guest answered with interfaces that cannot be read completely.'))
+        return Unreadable(Message('The guest returned an incomplete list of interfaces.'))
     carriers = [interface for interface in running if interface.mac == nic.mac]
     if not carriers:
         # It is in another network namespace or has no driver: its addresses are not visible, but may exist.

@@ -146,7 +146,7 @@ def _complaint(unreadable: int, has_nodes: bool) -> Message | None:
         )
     if not has_nodes:
         # Node rows require no privilege, and there is always one: the list was cut off.
-        return Message('The list of guests and nodes holds no node, so it is not complete.')
+        return Message('The list of guests and nodes contains no node, so it is incomplete.')
     return None
 
 
@@ -183,7 +183,7 @@ class ClusterStatus:
         cluster = next((row for row in data if row.get('type') == 'cluster'), None)
         if cluster is not None:
             if (positive_or_none(cluster.get('nodes')) or 0) > len(nodes):
-                raise ParseError(Message('The status of the cluster is cut off.'))
+                raise ParseError(Message('The status of the cluster is incomplete.'))
             quorate = boolean_or_none(cluster.get('quorate'))
             return cls(
                 name=_read(
@@ -196,7 +196,7 @@ class ClusterStatus:
             )
         if len(nodes) != 1:
             # Only a stand-alone host has no row for the cluster. It has exactly one row, for itself.
-            raise ParseError(Message('The status of the cluster is cut off.'))
+            raise ParseError(Message('The status of the cluster is incomplete.'))
         return cls(name=None, quorate=True, nodes=nodes)
 
 
@@ -243,12 +243,12 @@ def parse_tag_style(data: Any) -> TagStyle:
     Parse `tag-style` in `/cluster/options`: 'color-map=TAG:RRGGBB[:TEXT];...', as an object or text. Raises ParseError.
     """
     if not isinstance(data, dict):
-        raise ParseError(Message('The options of the datacenter are not a map.'))
+        raise ParseError(Message('The options of the datacenter are not a set of keys and values.'))
     style = data.get('tag-style') or {}
     if isinstance(style, str):
         style = parse_properties(style)
     if not isinstance(style, dict):
-        raise ParseError(Message('The tag style is not a map.'))
+        raise ParseError(Message('The tag style is not a set of keys and values.'))
     colors = {}
     for entry in text(style.get('color-map') or '').split(';'):
         tag, _, rest = entry.strip().partition(':')

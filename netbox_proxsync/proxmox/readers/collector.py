@@ -170,7 +170,9 @@ def _read_vanished_again(
     if isinstance(again, Unreadable):
         notices.add(
             'guests',
-            Message('These could not be found again while they moved: {guests}.', guests=listed(sorted(vanished))),
+            Message(
+                'These guests could not be found again during a migration: {guests}.', guests=listed(sorted(vanished))
+            ),
         )
         return guest_readings
     now = replace(cluster, access=recheck_access(client, pool, cluster.access, notices))

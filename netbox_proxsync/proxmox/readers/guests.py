@@ -202,7 +202,7 @@ class GuestReader:
             # Every complete configuration has a digest. One without it must not pass for a guest without NICs and
             # disks.
             if not isinstance(data, dict) or 'digest' not in data:
-                raise ParseError(Message('the answer is not a whole configuration'))
+                raise ParseError(Message('the response is not a complete configuration'))
             config = parse_config(row.type, data)
         except ParseError as error:
             words = phrase(error)

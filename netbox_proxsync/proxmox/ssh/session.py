@@ -220,7 +220,7 @@ class Session:
             failure = SSHAddressNotAllowedError(error.message, error.remedy)
         except (socket.gaierror, UnicodeError):
             failure = SSHUnreachableError(
-                Message('The name {host} is not known.', host=self._host),
+                Message('The name {host} cannot be resolved.', host=self._host),
                 Message('Check the spelling, and that the name resolves on the NetBox server.'),
             )
         except TimeoutError:
@@ -245,9 +245,7 @@ class Session:
     def _no_ssh(self, error: Exception) -> SSHError:
         if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
             return SSHUnreachableError(
-                Message(
-                    '{host} and NetBox have no way of encryption, or no type of host key, in common.', host=self.name
-                ),
+                Message('{host} and NetBox have no common encryption algorithm or type of host key.', host=self.name),
                 Message('Let sshd offer an Ed25519, ECDSA or RSA host key (with SHA-2) and current algorithms.'),
             )
         if isinstance(error, EOFError | OSError):

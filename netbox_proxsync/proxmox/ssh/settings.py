@@ -74,7 +74,7 @@ def check_user(user: str) -> None:
     """Raises InvalidSSHSettingsError."""
     if not USER.fullmatch(user):
         raise InvalidSSHSettingsError(
-            Message('The SSH user is empty or holds blanks.'), Message('Enter the name of a user of the nodes.')
+            Message('The SSH user is empty or contains spaces.'), Message('Enter the name of a user of the nodes.')
         )
 
 

@@ -386,7 +386,7 @@ class TestSizesOfVolumes:
     def test_a_volume_that_is_not_listed(self, pve):
         pve.grant('VM.Config.Disk')
         pve.set_config(100, **{'scsi9' if pve.cluster.guest(100).type == 'qemu' else 'mp9': 'local-lvm:other,mp=/x'})
-        assert is_unknown(self.size(read(pve), 100), 'does not report it either')
+        assert is_unknown(self.size(read(pve), 100), 'does not report the size either')
 
     def test_pass_through_is_not_looked_up(self, pve):
         pve.grant('VM.Config.Disk')

@@ -153,8 +153,8 @@ def test_ordinary_users_cannot_read_the_serial_number():
     ('answer', 'reason'),
     [
         (prints('', 'bash: line 1: ip: command not found\n', 127), 'The node has no command "ip". bash: line 1'),
-        (prints('[{"ifindex":1,"ifname":"lo","fl'), 'did not list its network interfaces readably'),
-        (prints('<html>' * 1000), 'did not list its network interfaces readably'),
+        (prints('[{"ifindex":1,"ifname":"lo","fl'), 'returned an invalid list of network interfaces'),
+        (prints('<html>' * 1000), 'returned an invalid list of network interfaces'),
         (prints(SINGLE, 'Dump was interrupted and may be inconsistent.\n', 1), 'Dump was interrupted'),
         (is_killed, 'was terminated on the node before it completed'),
     ],

@@ -326,14 +326,14 @@ GOOD = {'user': 'root', 'password': 'secret'}
         ({'timeout': float('nan')}, 'not a valid timeout'),
         ({'host_keys': ('nonsense',)}, 'SSH host keys'),
         ({'password': None, 'private_key': 'nonsense'}, 'not in PEM form'),
-        ({'password': None, 'private_key': pem('ed25519')[:150]}, 'garbled'),
-        ({'password': None, 'private_key': pem('rsa', 0, '', 'PKCS8').replace('a', 'b')}, 'garbled'),
+        ({'password': None, 'private_key': pem('ed25519')[:150]}, 'damaged'),
+        ({'password': None, 'private_key': pem('rsa', 0, '', 'PKCS8').replace('a', 'b')}, 'damaged'),
         ({'password': None, 'private_key': 'PuTTY-User-Key-File-3: ssh-ed25519'}, 'PuTTY'),
         ({'password': None, 'private_key': 'ssh-ed25519 AAAA root@pve1'}, 'public key'),
         ({'password': None, 'private_key': pem('ed25519', 0, 'geheim')}, 'is encrypted'),
         ({'password': None, 'private_key': pem('rsa', 0, 'geheim', 'PKCS8')}, 'is encrypted'),
-        ({'password': None, 'private_key': pem('ed25519', 0, 'geheim'), 'passphrase': 'falsch'}, 'does not open'),
-        ({'password': None, 'private_key': pem('rsa', 0, 'geheim', 'PKCS8'), 'passphrase': 'falsch'}, 'does not open'),
+        ({'password': None, 'private_key': pem('ed25519', 0, 'geheim'), 'passphrase': 'falsch'}, 'does not decrypt'),
+        ({'password': None, 'private_key': pem('rsa', 0, 'geheim', 'PKCS8'), 'passphrase': 'falsch'}, 'does not decrypt'),
     ],
 )
 def test_settings_that_cannot_be_used(settings, words):
