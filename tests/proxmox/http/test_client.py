@@ -396,7 +396,7 @@ class TestHosts:
     @pytest.mark.parametrize('name', [f'{"x" * 64}.example.com', 'pve1..example.com'])
     def test_a_name_that_cannot_be(self, connect, name):
         with connect(name) as client:
-            assert fails(HostUnreachableError, client.version).message == f'The name {name} is not known.'
+            assert fails(HostUnreachableError, client.version).message == f'The name {name} cannot be resolved.'
 
     def test_a_network_that_cannot_be_reached(self, connect):
         with connect('127.255.255.255') as client:  # the broadcast address of this machine

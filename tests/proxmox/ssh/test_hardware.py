@@ -477,7 +477,7 @@ def test_a_host_that_closes_the_connection_in_the_middle_of_the_keys():
 
 
 def test_unknown_name():
-    with pytest.raises(SSHUnreachableError, match=r'The name no-such-host\.invalid is not known'):
+    with pytest.raises(SSHUnreachableError, match=r'The name no-such-host\.invalid cannot be resolved'):
         offered_key('no-such-host.invalid', 22, 20)
 
 
