@@ -333,7 +333,7 @@ def claimed_twice(item: Item, winner: Item) -> Conflict:
     """The conflict of an item that loses an ordinary address to another one."""
     return Conflict(
         Message(
-            '{address} is also configured on {winner}, to which it is assigned. If the address belongs here, '
+            '{address} is also configured on {winner}, which has precedence. If the address belongs here, '
             'select "Move Address Here". If both are correct, select "Use Another VRF", or set the role '
             '"Anycast" in NetBox.',
             address=item.label,

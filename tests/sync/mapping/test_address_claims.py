@@ -69,7 +69,7 @@ def test_an_ordinary_address_belongs_to_one_guest():
     found = world.outcome(reporting(100, f'{HOST}/24', '10.0.0.8/24'), reporting(101, f'{HOST}/24', '10.0.0.9/24'))
     assert found[A] == (Action.CREATE, None)
     assert found[B][0] is Action.CONFLICT
-    assert f'{HOST} is also configured on qemu/100, to which it is assigned.' in found[B][1]
+    assert f'{HOST} is also configured on qemu/100, which has precedence.' in found[B][1]
 
 
 def test_the_guest_that_reports_it_comes_before_one_that_is_only_configured_with_it():
