@@ -333,7 +333,10 @@ GOOD = {'user': 'root', 'password': 'secret'}
         ({'password': None, 'private_key': pem('ed25519', 0, 'geheim')}, 'is encrypted'),
         ({'password': None, 'private_key': pem('rsa', 0, 'geheim', 'PKCS8')}, 'is encrypted'),
         ({'password': None, 'private_key': pem('ed25519', 0, 'geheim'), 'passphrase': 'falsch'}, 'does not decrypt'),
-        ({'password': None, 'private_key': pem('rsa', 0, 'geheim', 'PKCS8'), 'passphrase': 'falsch'}, 'does not decrypt'),
+        (
+            {'password': None, 'private_key': pem('rsa', 0, 'geheim', 'PKCS8'), 'passphrase': 'falsch'},
+            'does not decrypt',
+        ),
     ],
 )
 def test_settings_that_cannot_be_used(settings, words):
