@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.pve import ClusterSpec, StandIn
 from tests.stack import databases, netbox, processes
@@ -30,6 +31,16 @@ LONG = (
 )
 # Many files of a moment each come last, so that all processes end together.
 SHORT = ('tests/proxmox/', 'tests/sync/')
+
+# How long an example takes depends on what else the machine does. `explain` would run a failed test many more times.
+settings.register_profile(
+    'tests',
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[phase for phase in Phase if phase is not Phase.explain],
+    print_blob=True,
+)
+settings.load_profile('tests')
 
 # With other plugins installed beside ours, in a process of their own: test_companions.py starts it.
 collect_ignore = ['test_companions.py'] if netbox.with_companions() else ['companions']
@@ -57,11 +68,10 @@ def is_after_first_sync(item: pytest.Item) -> bool:
 @pytest.hookimpl
 def pytest_collection_finish():
     """
-    NetBox, its plugin and the tests stay until the end, so that no collection of garbage need look at them. With
-    Python's own threshold, collections would take about a sixth of the CPU time of the tests.
+    Let garbage be collected less often than Python does by itself, which would take about a sixth of the CPU time. What
+    is loaded by now is not frozen: a run would count it, since it must leave frozen objects frozen.
     """
     gc.collect()
-    gc.freeze()
     gc.set_threshold(100_000, 20, 20)
 
 

@@ -4,9 +4,13 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.stack.paths import ROOT
 
 
+# A whole run of its own, with a database that is built for it.
+@pytest.mark.timeout(2400)
 def test_everything_works_with_other_plugins_and_in_branches(django_db_setup):
     """`django_db_setup` is for PostgreSQL and Redis to be there."""
     # Without what tells a test process which part of the whole it is.

@@ -2,7 +2,7 @@
 
 from netbox.api.authentication import TokenPermissions, TokenSyncPermission
 
-__all__ = ('DecisionPermission', 'EndpointSyncPermission', 'TokenConfirmPermission', 'ViewedRunPermission')
+__all__ = ('DecisionPermission', 'EndpointSyncPermission', 'TokenConfirmPermission', 'ViewedObjectPermission')
 
 
 class TokenConfirmPermission(TokenPermissions):
@@ -14,8 +14,8 @@ class TokenConfirmPermission(TokenPermissions):
     }
 
 
-class ViewedRunPermission(TokenPermissions):
-    """For actions on a run: requires the permission to view it; the actions check the permissions for its endpoint."""
+class ViewedObjectPermission(TokenPermissions):
+    """Requires the permission to view objects of the model; the action checks the permission for the endpoint."""
 
     perms_map = {
         **TokenPermissions.perms_map,

@@ -27,6 +27,7 @@ from ..choices import (
     ChangeOutcomeChoices,
     DecisionChoices,
     EndpointStatusChoices,
+    FieldDecisionChoices,
     GuestStateChoices,
     GuestTypeChoices,
     InterfaceNamingChoices,
@@ -362,6 +363,13 @@ class LinkSerializer(StrictSerializer):
     """The virtual machine that a guest is."""
 
     virtual_machine = serializers.IntegerField(min_value=1)
+
+
+class FieldDecisionSerializer(StrictSerializer):
+    """A decision about a field that differs between NetBox and Proxmox VE."""
+
+    field = serializers.CharField(max_length=100, help_text='The name of the field, as in the values of the binding')
+    choice = serializers.ChoiceField(choices=FieldDecisionChoices.CHOICES)
 
 
 class ResolveSerializer(StrictSerializer):

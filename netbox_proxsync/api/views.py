@@ -22,7 +22,7 @@ from rest_framework.routers import APIRootView
 
 from .. import decisions, filtersets
 from ..branching import InBranchError
-from ..choices import DecisionChoices, RunModeChoices
+from ..choices import DecisionChoices, FieldDecisionChoices, RunModeChoices
 from ..crypto import SecretError
 from ..endpoints import acknowledgments, connection, host_keys
 from ..endpoints.sensitive_requests import carries_secrets
@@ -36,7 +36,7 @@ from ..sync.kind_names import GUEST
 from ..wording import worded
 from . import serializers
 from .bulk_decisions import BulkLinkViewSet, BulkResolveViewSet
-from .permissions import DecisionPermission, EndpointSyncPermission, TokenConfirmPermission, ViewedRunPermission
+from .permissions import DecisionPermission, EndpointSyncPermission, TokenConfirmPermission, ViewedObjectPermission
 from .prefetches import BOUND_OBJECTS
 from .responses import conflict_response, run_data, start_response
 
@@ -211,7 +211,7 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
 
     def get_permissions(self) -> list[BasePermission]:
         if self.action in ('accept', 'apply'):
-            return [ViewedRunPermission()]
+            return [ViewedObjectPermission()]
         if self.action == 'cancel':
             return [EndpointSyncPermission()]
         return cast(list[BasePermission], super().get_permissions())
@@ -327,11 +327,13 @@ class DecisionViewSet(NetBoxReadOnlyModelViewSet):
             return [DecisionPermission()]
         return cast(list[BasePermission], super().get_permissions())
 
-    def _apply_decision(self, request: Request, pk: int, decide: Callable[[Any], object]) -> Response:
+    def _apply_decision(
+        self, request: Request, pk: int, decide: Callable[[Any], object], permission: str = 'sync'
+    ) -> Response:
         found = self.queryset.model.objects.restrict(request.user, 'view').select_related('endpoint')
         instance = get_object_or_404(found, pk=pk)
-        if not request.user.has_perm('netbox_proxsync.sync_proxmoxendpoint', obj=instance.endpoint):
-            raise PermissionDenied(NOT_PERMITTED['sync'])
+        if not request.user.has_perm(f'netbox_proxsync.{permission}_proxmoxendpoint', obj=instance.endpoint):
+            raise PermissionDenied(NOT_PERMITTED[permission])
         try:
             decide(instance)
         except DECISION_REFUSALS as error:
@@ -355,7 +357,11 @@ class BindingViewSet(DecisionViewSet):
     serializer_class = serializers.BindingSerializer
     field_prefetches = BOUND_OBJECTS
     filterset_class = filtersets.BindingFilterSet
-    decisions = ('stop_managing', 'manage_again')
+    decisions = ('stop_managing', 'manage_again', 'decide_field')
+
+    def get_permissions(self) -> list[BasePermission]:
+        # An exception for all objects of a type requires another permission: see below.
+        return [ViewedObjectPermission()] if self.action == 'decide_field' else super().get_permissions()
 
     @decision(serializers.BindingSerializer, 'stop-managing')
     def stop_managing(self, request: Request, pk: int) -> Response:
@@ -370,6 +376,27 @@ class BindingViewSet(DecisionViewSet):
         Synchronize the object again.
         """
         return self._apply_decision(request, pk, decisions.manage_again)
+
+    @extend_schema(
+        request=serializers.FieldDecisionSerializer,
+        responses={200: serializers.BindingSerializer, 409: serializers.RefusalSerializer},
+    )
+    @action(detail=True, methods=['post'], url_path='decide-field')
+    def decide_field(self, request: Request, pk: int) -> Response:
+        """
+        Decide which value of a field applies from the next sync on.
+        """
+        given = serializers.FieldDecisionSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        field, choice = given.validated_data['field'], given.validated_data['choice']
+        permission = 'change' if choice == FieldDecisionChoices.ALWAYS else 'sync'
+
+        def decide(binding: Binding) -> None:
+            if decisions.field_spec(binding, field) is None:
+                raise ValidationError({'field': [_('There is no such field.')]})
+            decisions.decide_field(binding, field, choice)
+
+        return self._apply_decision(request, pk, decide, permission)
 
 
 class StoredDecisionViewSet(DecisionViewSet):

@@ -9,7 +9,7 @@ import django_rq
 from core.models import ObjectType
 from dcim.models import Site
 from extras.models import Dashboard
-from ipam.models import IPAddress
+from ipam.models import VRF, IPAddress
 from playwright.sync_api import expect
 from tenancy.models import Tenant
 from users.models import ObjectPermission, User
@@ -187,14 +187,14 @@ def test_a_conflict_has_a_reason_and_a_link_to_the_object_that_causes_it(site, p
 
 def test_items_of_needs_attention_are_decided_on_one_page(site, person, cluster):
     pve = cluster('trier', nodes=1, vms=0, containers=0, templates=0)
-    names = [f'made-{number:02}' for number in range(40)]
+    names = [f'made-{number:03}' for number in range(200)]
     for number, name in enumerate(names):
-        pve.create(vmid=500 + number, name=name, config={})
+        pve.create(vmid=5000 + number, name=name, config={})
     cluster_type = ClusterType.objects.get_or_create(slug='proxmox-ve', defaults={'name': 'Proxmox VE'})[0]
     place = Cluster.objects.create(name='trier', type=cluster_type)
     endpoint = pin(pve, name='Trier', cluster=place)
     machines = {name: VirtualMachine.objects.create(name=name, cluster=place) for name in names}
-    assert preview(endpoint).candidates == 40
+    assert preview(endpoint).candidates == 200
     nina = person('nina')
     nina.open(f'/plugins/proxsync/attention/?endpoint_id={endpoint.pk}&question=candidate&per_page=25')
     row = nina.page.locator('tbody tr', has=nina.page.get_by_role('link', name=names[0], exact=True))
@@ -206,17 +206,86 @@ def test_items_of_needs_attention_are_decided_on_one_page(site, person, cluster)
     nina.page.locator('input.toggle').check()
     nina.page.locator('#select-all').check()
     nina.page.locator('#select-all-box').get_by_role('button', name='Link Candidates').click()
-    for name in (names[1], names[39]):
+    for name in (names[1], names[199]):
         nina.sees(name)
     nina.picture('attention-confirm')
     nina.press('Link', exact=True)
-    nina.sees('39 decisions were stored')
+    nina.sees('199 decisions were stored')
     nina.sees('Nothing needs attention')
     begin(endpoint)
     bound = endpoint.bindings.filter(kind='vm').values_list('object_id', flat=True)
     assert set(bound) == {machine.pk for machine in machines.values()}
     nina.open(machines[names[5]].get_absolute_url())
     nina.sees('In sync')
+
+
+def test_each_kind_of_question_is_answered_where_it_is_shown(site, person, cluster):
+    pve = cluster('kiel', nodes=1, vms=0, containers=0, templates=0)
+    names = ('linked', 'separate', 'renamed', 'ignored')
+    for number, name in enumerate(names):
+        pve.create(vmid=600 + number, name=name, config={})
+    for number in (1, 2, 3):
+        mac = f'02:00:00:00:98:0{number}'
+        net0 = f'name=eth0,bridge=vmbr0,hwaddr={mac},ip=10.98.0.{number}/24,type=veth'
+        pve.create(vmid=610 + number, type='lxc', name=f'ct{number}', config={'net0': net0})
+    pve.set_interface(next(iter(pve.cluster.nodes)), 'vmbr0.40', **{'type': 'vlan', 'vlan-raw-device': 'bond9'})
+    cluster_type = ClusterType.objects.get_or_create(slug='proxmox-ve', defaults={'name': 'Proxmox VE'})[0]
+    place = Cluster.objects.create(name='kiel', type=cluster_type)
+    machines = {name: VirtualMachine.objects.create(name=name, cluster=place) for name in names}
+    switch = VMInterface.objects.create(
+        virtual_machine=VirtualMachine.objects.create(name='switch', cluster=place), name='eth0'
+    )
+    held = [IPAddress.objects.create(address=f'10.98.0.{number}/24', assigned_object=switch) for number in (1, 2, 3)]
+    vrf = VRF.objects.create(name='Kiel')
+    endpoint = pin(pve, name='Kiel', cluster=place, site=Site.objects.create(name='Kiel', slug='kiel'))
+    preview(endpoint)
+    olga = person('olga')
+    olga.open(f'/plugins/proxsync/attention/?endpoint_id={endpoint.pk}')
+
+    def choose(text: str, button: str):
+        olga.page.locator('tbody tr', has_text=text).get_by_role('button', name=button, exact=True).click()
+
+    def follow(text: str, link: str):
+        olga.page.locator('tbody tr', has_text=text).get_by_role('link', name=link, exact=True).click()
+
+    choose('linked', 'Link to This VM')
+    olga.sees('The decision was stored')
+    choose('separate', 'Create Separately')
+    olga.sees('The decision was stored')
+    follow('renamed', 'Create Under Another Name')
+    olga.page.fill('#id_name', 'intranet')
+    olga.picture('decision-rename')
+    olga.page.locator('form .card-footer button[type=submit]').click()
+    olga.sees('The decision was stored')
+    choose('ignored', 'Ignore This Guest')
+    olga.page.wait_for_load_state()
+    choose('10.98.0.1', 'Move Address Here')
+    olga.sees('The decision was stored')
+    follow('10.98.0.2', 'Use Another VRF')
+    olga.page.locator('#id_instance-ts-control').fill('Kiel')
+    olga.page.locator('.ts-dropdown .option', has_text='Kiel').click()
+    olga.page.locator('form .card-footer button[type=submit]').click()
+    olga.sees('The decision was stored')
+    choose('10.98.0.3', 'Ignore This Address')
+    olga.sees('The decision was stored')
+    choose('bond9', 'Acknowledge')
+    olga.press('Acknowledge', exact=True)
+    olga.sees('1 fault was acknowledged')
+
+    run = begin(endpoint)
+    assert (run.status, run.conflicts, run.candidates) == ('completed', 0, 0)
+    bound = {row.key: row.object for row in endpoint.bindings.filter(kind='vm')}
+    assert bound['qemu/600'] == machines['linked']
+    assert (bound['qemu/601'].name, bound['qemu/601'] == machines['separate']) == ('separate', False)
+    assert bound['qemu/602'].name == 'intranet'
+    assert 'qemu/603' not in bound
+    for address in held:
+        address.refresh_from_db()
+    assert held[0].assigned_object.virtual_machine == bound['lxc/611']
+    assert [address.assigned_object for address in held[1:]] == [switch, switch]
+    assert IPAddress.objects.get(vrf=vrf).assigned_object.virtual_machine == bound['lxc/612']
+    olga.open(f'/plugins/proxsync/attention/?endpoint_id={endpoint.pk}')
+    olga.sees('Nothing needs attention')
 
 
 def test_a_refused_plan_is_understood_and_let_through(site, person, cluster):

@@ -31,6 +31,8 @@ _package.__path__ = [str(ROOT / 'netbox_proxsync')]
 sys.modules['netbox_proxsync'] = _package
 sys.meta_path.insert(0, BlockedImports)
 
-# `make test` plays more examples.
-settings.register_profile('quick', max_examples=20, deadline=None)
-settings.load_profile('quick')
+
+def pytest_configure() -> None:
+    # After tests/conftest.py, whose profile has more examples.
+    settings.register_profile('quick', settings.get_profile('tests'), max_examples=20)
+    settings.load_profile('quick')

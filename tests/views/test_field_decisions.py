@@ -9,6 +9,7 @@ from dcim.models import Site
 from django.test import Client
 from django.urls import reverse
 from extras.models import Tag
+from rest_framework.test import APIClient
 from users.models import ObjectPermission, User
 from virtualization.models import VirtualMachine
 
@@ -16,6 +17,7 @@ from netbox_proxsync.decisions import decide_field
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import Binding, ProxmoxEndpoint, SyncChange
 from netbox_proxsync.ui.bound_objects import binding_of, bound_objects
+from tests.cases import allow
 from tests.scenarios.synced import Stage, after_first_sync
 
 pytestmark = [pytest.mark.django_db, after_first_sync]
@@ -266,3 +268,55 @@ def test_the_write_policy_is_named(endpoint, machine, admin_user):
     edit(machine, memory=1234)
     ProxmoxEndpoint.objects.update(write_policy='create-only')
     assert fields_of(machine, admin_user)['memory'].next_sync == 'withhold'
+
+
+def decide_by_rest(user, binding, **data):
+    client = APIClient()
+    client.force_authenticate(user)
+    return client.post(f'/api/plugins/proxsync/bindings/{binding.pk}/decide-field/', data, format='json')
+
+
+def test_a_field_is_decided_by_rest(pve, endpoint, machine, sync, admin_user):
+    edit(machine, memory=1234)
+    binding = binding_of(machine)
+    kept = decide_by_rest(admin_user, binding, field='memory', choice='keep')
+    assert (kept.status_code, set(kept.data['kept_values'])) == (200, {'memory'})
+    sync(endpoint)
+    assert value(machine, 'memory') == 1234
+    assert decide_by_rest(admin_user, binding, field='memory', choice='proxmox').data['kept_values'] == {}
+    sync(endpoint)
+    assert value(machine, 'memory') != 1234
+
+
+def test_rest_refuses_what_cannot_be_decided(endpoint, machine, admin_user):
+    binding = binding_of(machine)
+    assert decide_by_rest(admin_user, binding, field='memory', choice='keep').status_code == 409
+    for data, name in (
+        ({'field': 'no_field', 'choice': 'keep'}, 'field'),
+        ({'field': 'memory', 'choice': 'forever'}, 'choice'),
+        ({'field': 'memory'}, 'choice'),
+        ({'field': 'memory', 'choice': 'keep', 'value': 1}, 'value'),
+    ):
+        refused = decide_by_rest(admin_user, binding, **data)
+        assert (refused.status_code, set(refused.data)) == (400, {name})
+    assert Binding.objects.get(pk=binding.pk).kept_values == {}
+
+
+def test_rest_requires_the_permissions_of_the_page(endpoint, machine):
+    edit(machine, memory=1234)
+    binding, user = binding_of(machine), User.objects.create_user('limited')
+
+    def status(choice: str) -> int:
+        # NetBox keeps the permissions of a user with the instance.
+        return decide_by_rest(User.objects.get(pk=user.pk), binding, field='memory', choice=choice).status_code
+
+    assert status('keep') == 403
+    allow(user, Binding, 'view')
+    # The virtual machine is hidden from the user.
+    assert status('keep') == 404
+    allow(user, VirtualMachine, 'view')
+    assert status('keep') == 403
+    allow(user, ProxmoxEndpoint, 'sync')
+    assert status('always') == 403
+    assert status('keep') == 200
+    assert Binding.objects.get(pk=binding.pk).kept_values
