@@ -97,7 +97,7 @@ class SyncStatusChoices(ChoiceSet):
             ATTENTION,
             _('Needs Attention'),
             color='orange',
-            description=_('A blocked or failed run, a conflict, or a candidate requires a user'),
+            description=_('A refused or failed run, a conflict or a candidate requires a decision by a user'),
         ),
         Choice(UNREACHABLE, _('Unreachable'), color='red', description=_('The last run could not read Proxmox VE')),
         Choice(NEVER, _('Never Synced'), color='blue', description=_('No sync has written to NetBox yet')),
@@ -121,7 +121,7 @@ class AttentionChoices(ChoiceSet):
             color='red',
             description=_('Proxmox VE could not be read, or NetBox rejected changes'),
         ),
-        Choice(BLOCKED, _('Blocked run'), color='orange', description=_('A plan requires approval')),
+        Choice(BLOCKED, _('Refused run'), color='orange', description=_('A plan requires approval')),
         Choice(CONFLICT, _('Conflict'), color='yellow', description=_('An object requires a decision')),
         Choice(
             CANDIDATE,
@@ -160,7 +160,7 @@ class InterfaceNamingChoices(ChoiceSet):
     GUEST = 'guest'
 
     CHOICES = [
-        Choice(PROXMOX, _("Proxmox's key (net0)")),
+        Choice(PROXMOX, _('Key in Proxmox VE (net0)')),
         Choice(GUEST, _('Name inside the guest, if the guest agent reports it (ens18)')),
     ]
 
@@ -285,7 +285,7 @@ class RunModeChoices(ChoiceSet):
             color='cyan',
             description=_('Synchronizes the guests whose entry in the list of guests has changed'),
         ),
-        Choice(APPLY, _('Apply'), color='teal', description=_('Carries out the stored plan of an earlier run')),
+        Choice(APPLY, _('Apply'), color='teal', description=_('Applies the stored plan of an earlier run')),
     ]
 
     # They make a plan and apply it.
@@ -305,13 +305,13 @@ class RunStatusChoices(ChoiceSet):
     CHOICES = [
         Choice(QUEUED, _('Queued'), color='orange'),
         Choice(RUNNING, _('Running'), color='cyan'),
-        Choice(CANCELING, _('Canceling'), color='cyan', description=_('The run is about to stop')),
+        Choice(CANCELING, _('Canceling'), color='cyan', description=_('The run stops soon')),
         Choice(COMPLETED, _('Completed'), color='green'),
         Choice(
             ERRORS,
             _('Completed with errors'),
             color='orange',
-            description=_('Some of its changes could not be written'),
+            description=_('Some changes of the run could not be written'),
         ),
         Choice(REFUSED, _('Refused'), color='yellow'),
         Choice(CANCELED, _('Canceled'), color='gray'),
@@ -387,7 +387,7 @@ class ChangeOutcomeChoices(ChoiceSet):
             REJECTED,
             _('Rejected'),
             color='red',
-            description=_('NetBox would refuse this change, so it is not part of the plan'),
+            description=_('NetBox would reject this change, so it is not part of the plan'),
         ),
     ]
 
@@ -478,7 +478,7 @@ class GuestStateChoices(ChoiceSet):
         ),
         Choice(SKIPPED, _('Skipped'), color='gray', description=_('Excluded by a filter of the endpoint or by a rule')),
         Choice(IGNORED, _('Ignored'), color='purple', description=_('Excluded from synchronization by a user')),
-        Choice(UNKNOWN, _('Unknown'), color='yellow', description=_('It could not be read')),
+        Choice(UNKNOWN, _('Unknown'), color='yellow', description=_('The guest could not be read')),
     ]
 
     # The order in which users look at guests.

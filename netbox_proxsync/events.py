@@ -23,11 +23,11 @@ __all__ = ('announce', 'event_type_of', 'register')
 logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
 # Not lazy, as NetBox's own: `EventType.__str__` returns the text.
-COMPLETED = EventType('proxsync_completed', _('Proxmox sync completed'), EVENT_TYPE_KIND_SUCCESS)
-CONFLICTS = EventType('proxsync_conflicts', _('Proxmox sync completed with conflicts'), EVENT_TYPE_KIND_WARNING)
-ERRORS = EventType('proxsync_errors', _('Proxmox sync completed with errors'), EVENT_TYPE_KIND_WARNING)
-FAILED = EventType('proxsync_failed', _('Proxmox sync failed'), EVENT_TYPE_KIND_DANGER)
-REFUSED = EventType('proxsync_refused', _('Proxmox sync refused'), EVENT_TYPE_KIND_WARNING)
+COMPLETED = EventType('proxsync_completed', _('Proxmox VE sync completed'), EVENT_TYPE_KIND_SUCCESS)
+CONFLICTS = EventType('proxsync_conflicts', _('Proxmox VE sync completed with conflicts'), EVENT_TYPE_KIND_WARNING)
+ERRORS = EventType('proxsync_errors', _('Proxmox VE sync completed with errors'), EVENT_TYPE_KIND_WARNING)
+FAILED = EventType('proxsync_failed', _('Proxmox VE sync failed'), EVENT_TYPE_KIND_DANGER)
+REFUSED = EventType('proxsync_refused', _('Proxmox VE sync refused'), EVENT_TYPE_KIND_WARNING)
 EVENT_TYPES = (COMPLETED, CONFLICTS, ERRORS, FAILED, REFUSED)
 
 

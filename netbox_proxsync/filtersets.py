@@ -324,7 +324,7 @@ class BindingFilterSet(EndpointFilters):
         field_name='missing_since',
         lookup_expr='isnull',
         exclude=True,
-        label=_('Missing from Proxmox'),
+        label=_('Missing from Proxmox VE'),
     )
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Fields with data from Proxmox for NetBox's own GraphQL types: virtual machines, devices and clusters."""
+"""Fields with data from Proxmox VE for NetBox's own GraphQL types: virtual machines, devices and clusters."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, cast
@@ -37,13 +37,13 @@ class ClusterExtension:
     models = ['virtualization.cluster']
 
     proxsync_endpoints: list[Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')]] = (
-        strawberry_django.field(description='The Proxmox endpoints that are synced with the cluster')
+        strawberry_django.field(description='The Proxmox VE endpoints that are synchronized with the cluster')
     )
 
 
 @strawberry.type
 class ProxSyncNodeType:
-    """A node of a Proxmox cluster and its device. The endpoint is null for users who may not view it."""
+    """A node of a Proxmox VE cluster and its device. The endpoint is null for users who may not view it."""
 
     endpoint_id: strawberry.ID | None
     endpoint_name: str | None
@@ -82,7 +82,7 @@ class BoundNode:
     """
     Attributes:
         endpoint: None if the user may not view it.
-        state: 'in-sync', 'missing' (from Proxmox), or 'unmanaged' (a user has detached the device).
+        state: 'in-sync', 'missing' (from Proxmox VE), or 'unmanaged' (a user has stopped managing it).
     """
 
     binding: Binding

@@ -1,4 +1,4 @@
-"""Guests by what they hold: the same MAC address, IP address, name or VMID in several places, or no guest agent."""
+"""Guests by what they hold: the same MAC address, IP address, name or VM ID in several places, or no guest agent."""
 
 import re
 from collections import Counter

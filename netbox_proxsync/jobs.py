@@ -97,7 +97,7 @@ class SyncJob(EndpointJob):
     log: RunLog | None = None
 
     class Meta:
-        name = 'Proxmox sync'
+        name = 'Proxmox VE sync'
 
     @classmethod
     def enqueue_run(
@@ -254,7 +254,7 @@ class SyncJob(EndpointJob):
                     ending = execute(run, recorder, watch, steps)
         except CanceledError:
             if not SyncRun.objects.filter(pk=run.pk).exists():
-                self.fail(Message('The run was deleted while it was being carried out.'))
+                self.fail(Message('The run was deleted while it was in progress.'))
             run.refresh_from_db(fields=['error', 'error_source'])
             end(RunStatusChoices.CANCELED, run.error_message)
             self.report(run)
@@ -268,7 +268,7 @@ class SyncJob(EndpointJob):
             close(
                 run,
                 RunStatusChoices.FAILED,
-                Message('It took longer than the plugin setting "job_timeout" allows.'),
+                Message('The run took longer than the plugin setting "job_timeout" allows.'),
                 recorder.saved,
             )
             self.log.error(run.error)
@@ -359,7 +359,7 @@ class QuickJob(EndpointJob):
     """
 
     class Meta:
-        name = 'Proxmox quick run'
+        name = 'Proxmox VE quick run'
 
     @classmethod
     def enqueue_look(cls, endpoint: ProxmoxEndpoint) -> Job | None:
@@ -395,7 +395,7 @@ class ScheduleJob(JobRunner):
     """
 
     class Meta:
-        name = 'Proxmox sync schedule'
+        name = 'Proxmox VE sync schedule'
 
     @classmethod
     def enqueue_once(cls, interval: int, **kwargs: Any) -> Job:

@@ -83,7 +83,7 @@ def last_runs(names: dict[int, str]) -> Iterator[GaugeMetricFamily]:
     duration = gauge('last_run_duration_seconds', 'What the last sync took, by phase', 'phase')
     conflicts = gauge('last_run_conflicts', 'Conflicts that the last sync has met')
     candidates = gauge('last_run_candidates', 'Objects in NetBox that may be a guest or node, without proof')
-    calls = gauge('last_run_calls', 'Calls to Proxmox of the last sync')
+    calls = gauge('last_run_calls', 'API requests to Proxmox VE of the last sync')
     errors = gauge('last_run_errors', 'What the last sync could not read or write, and whether it failed')
     ended = syncs().filter(status__in=RunStatusChoices.FINISHED, endpoint__in=list(names))
     runs = list(ended.order_by('endpoint_id', '-created').distinct('endpoint_id').defer('cluster_identity'))

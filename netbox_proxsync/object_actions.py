@@ -412,14 +412,14 @@ class RevokeDecision(DecisionAction):
     name = 'revoke'
     label = _('Revoke Decision')
     icon = 'undo'
-    hint = _('Let the next run raise the question again')
+    hint = _('The next run reports the conflict or candidate again')
 
 
 class BulkRevokeDecisions(BulkDecisionAction):
     name = 'bulk_revoke'
     label = _('Revoke Selected')
     icon = RevokeDecision.icon
-    hint = _('Let the next run raise these questions again')
+    hint = _('The next run reports these conflicts and candidates again')
 
 
 class BulkAttentionAction(BulkDecisionAction):

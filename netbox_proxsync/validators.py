@@ -75,7 +75,7 @@ def _host_of_url(url: str, scheme: str) -> str:
             )
         )
     netloc = urlsplit(url).netloc
-    # A URL without a port means 443 (Proxmox behind a reverse proxy), a mere name means 8006.
+    # A URL without a port means 443 (Proxmox VE behind a reverse proxy), a mere name means 8006.
     return netloc if re.search(r':\d+$', netloc) else f'{netloc}:443'
 
 
@@ -91,16 +91,16 @@ def clean_token_id(text: str) -> str:
         # The message does not contain the text, which may contain the secret.
         raise ValidationError(
             _(
-                'This holds more than the ID of the token. Enter what is before the "=" here (user@realm!name), '
-                'and what is after it as the secret.'
+                'This contains more than the token ID. Enter the part before the "=" here (user@realm!name), '
+                'and the part after it as the secret.'
             )
         )
     # As above: the text may be the secret itself.
     if '!' not in text:
         raise ValidationError(
             _(
-                'This names no API token. Enter user@realm!name, for example netbox@pve!proxsync, as Proxmox shows it '
-                'under Datacenter > Permissions > API Tokens.'
+                'This is not an API token. Enter user@realm!name, for example netbox@pve!proxsync, as Proxmox '
+                'VE displays it under Datacenter > Permissions > API Tokens.'
             )
         )
     if not TOKEN_ID.fullmatch(text):
@@ -119,7 +119,7 @@ def clean_token_secret(text: str) -> str:
     """
     text = text.strip()
     if '!' in text or text.lower().startswith('pveapitoken') or '=' in text:
-        raise ValidationError(_('This holds more than the secret. Enter only what is after the "=" of the token.'))
+        raise ValidationError(_('This contains more than the secret. Enter only the part after the "=" of the token.'))
     if not text.isascii() or not text.isprintable() or ' ' in text:
         raise ValidationError(
             _('This cannot be the secret of a token: it contains spaces, line breaks or characters beyond ASCII.')
@@ -165,7 +165,7 @@ def clean_ca_certificate(text: str) -> str:
         return ''
     if 'PRIVATE KEY-----' in text:
         raise ValidationError(
-            _('This holds a private key. Enter the certificate only (on a node: /etc/pve/pve-root-ca.pem).')
+            _('This contains a private key. Enter the certificate only (on a node: /etc/pve/pve-root-ca.pem).')
         )
     try:
         x509.load_pem_x509_certificates(text.encode())
@@ -173,7 +173,7 @@ def clean_ca_certificate(text: str) -> str:
         raise ValidationError(
             _(
                 'This is not a certificate in PEM form. Paste the whole file with its BEGIN and END lines; '
-                "Proxmox's own is /etc/pve/pve-root-ca.pem."
+                "Proxmox VE's own is /etc/pve/pve-root-ca.pem."
             )
         ) from None
     return f'{text}\n'

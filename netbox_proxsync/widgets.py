@@ -23,14 +23,14 @@ SHOWN = 25
 class EndpointsWidget(DashboardWidget):
     """The endpoints that the user may view, and what requires attention."""
 
-    description = gettext_lazy('Sync status of the Proxmox endpoints, their last runs, and what requires attention.')
+    description = gettext_lazy('Sync status of the Proxmox VE endpoints, their last runs, and what requires attention.')
     template_name = 'netbox_proxsync/widgets/endpoints.html'
     width = 6
     height = 3
 
     def __init__(self, *args: Any, title: str | None = None, **kwargs: Any) -> None:
         # The dashboard stores the text, in the language of the user who adds the widget.
-        super().__init__(*args, title=title or _('Proxmox endpoints'), **kwargs)
+        super().__init__(*args, title=title or _('Proxmox VE endpoints'), **kwargs)
 
     def render(self, request: HttpRequest) -> str:
         endpoints = ProxmoxEndpoint.objects.restrict(request.user, 'view').with_sync_status().order_by('name')

@@ -1,4 +1,4 @@
-"""What most tests need: a stand-in Proxmox, an endpoint for it, and a run of the real job."""
+"""What most tests need: a stand-in Proxmox VE, an endpoint for it, and a run of the real job."""
 
 import gc
 import os

@@ -1,7 +1,7 @@
 """
-A second, independent reading of recorded Proxmox answers: what a user would say is in them.
+A second, independent reading of the recorded answers of Proxmox VE.
 
-Written from Proxmox's documentation and the recordings alone. It shares no code with the plugin, so that the two can
+Written from Proxmox VE's documentation and the recordings alone. It shares no code with the plugin, so that the two can
 disagree.
 """
 

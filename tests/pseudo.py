@@ -115,7 +115,7 @@ class Shown(HTMLParser):
 
 
 def bare(text: str) -> str:
-    """A text without what stands in marks, which stand in each other where one text is part of another."""
+    """A text without its marked parts. Marks are nested if one text is a parameter of another."""
     while (less := MARKED.sub(' ', text)) != text:
         text = less
     return text

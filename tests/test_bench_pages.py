@@ -1,4 +1,4 @@
-"""The benchmark of the pages works: what it makes can be made, and every page that it asks for answers."""
+"""The benchmark of the pages works: its data can be created, and every page that it requests answers."""
 
 import pytest
 from django.test import Client

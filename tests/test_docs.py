@@ -1,4 +1,4 @@
-"""The documentation: its website can be built, its language is plain, and what it claims about tests is true."""
+"""The documentation: its website can be built, its language is plain, and the tests that it names exist."""
 
 import ast
 import re
@@ -10,7 +10,7 @@ import yaml
 
 from netbox_proxsync import ProxSyncConfig
 from netbox_proxsync.custom_fields.definitions import CUSTOM_FIELDS
-from tests.stack import docs
+from tests.stack import docs, messages
 from tests.stack.pages import page_text
 
 ROOT = Path(__file__).parent.parent
@@ -26,11 +26,24 @@ MARKERS = re.compile(
     r'cancelled|cancelling)\b',
     re.IGNORECASE,
 )
+# One word for each thing. (a word that has competed with it, the word to use)
+ONE_WORD = (
+    (r'Proxmox(?!\w|-|\s+(VE|Virtual Environment|VM|container|Backup Server)\b)', 'Proxmox VE'),
+    (r'VMIDs?|vm ids?', 'VM ID'),
+    (r'[Hh]ost names?', 'hostname'),
+    (r'(token|zone|schema) id', 'ID'),
+    (r'(is|are|be|been|was|were|not|last) synced', 'synchronized'),
+    (r'(you|token|user|NetBox|reader) may not', 'does not have permission to, is not allowed to'),
+    (r'[Bb]locked run', 'refused run'),
+    (r'NetBox (would )?refuse[sd]?', 'rejects: runs are refused, NetBox rejects changes'),
+    (r'carr(y|ies|ied) out', 'apply a plan, execute a run'),
+    (r'calls? to Proxmox|API calls?', 'API request'),
+    (r'detach(es|ed)?', 'stop managing'),
+)
 # Reviewed: the word is right there. (file, words around it)
 ALLOWED = {
     ('installation.md', 'makes sure'),
     ('mapping.md', 'stands for `bootdisk`'),
-    ('troubleshooting.md', 'because someone else'),
     ('operations.md', 'At a glance'),
 }
 
@@ -51,6 +64,33 @@ def test_the_language_is_plain(path):
     found = [(match[0], ' '.join(prose(path)[max(0, match.start() - 40) : match.end() + 20].split()))
              for match in MARKERS.finditer(prose(path))]  # fmt: skip
     assert found == []
+
+
+def other_words(text):
+    """The words of a text for which another word is used: (what was found, the word to use)."""
+    text = ' '.join(text.split())
+    return [(match[0], word) for pattern, word in ONE_WORD for match in re.finditer(rf'\b({pattern})(?!\w)', text)]
+
+
+@pytest.mark.parametrize('path', [*PAPERS, ROOT / 'CHANGELOG.md'], ids=lambda path: path.name)
+def test_pages_have_one_word_for_each_thing(path):
+    assert other_words(prose(path)) == []
+
+
+def test_texts_have_one_word_for_each_thing():
+    texts = [text for message in messages.read() if message.id for text in messages.forms(message.id)]
+    assert len(texts) > 1500
+    assert [(text, found) for text in texts if (found := other_words(text))] == []
+    assert [text for text in texts if MARKERS.search(text)] == []
+    # Remedies are instructions, not questions.
+    assert [text for text in texts if text.endswith('?') and not text.startswith('Did you mean')] == []
+
+
+def test_comments_and_docstrings_name_the_product():
+    for path in (ROOT / 'netbox_proxsync').rglob('*.py'):
+        text = re.sub(r'\n\s*#|\'\n\s*\'', '', path.read_text())
+        found = re.search(rf'(?<![\w.]){ONE_WORD[0][0]}', text)
+        assert not found, (path, text[found.start() - 60 : found.end() + 20])
 
 
 @pytest.mark.parametrize('path', PAPERS, ids=lambda path: path.name)
@@ -159,16 +199,16 @@ SELF_EXPLAINING = {
     'The branch "{branch}" lacks an object that the endpoint or a mapping rule names. Sync the branch with main first.',
     'Run {newer} has changed NetBox since this plan was created. Create a new preview, and apply that.',
     'This plan was created in main. Leave the branch to apply it.',
-    '"{text}" is the name of one branch and the schema ID of another. Rename the one.',
+    '"{text}" is the name of one branch and the schema ID of another. Rename the first branch.',
     'The active branch has changed since this page was shown: main is active now. Try again.',
     'The active branch has changed since this page was shown: "{branch}" is active now. Try again.',
     (
         'The branch "{branch}" was created before the Proxmox VE plugin supported branches, so it has no bindings of '
         'its own. Create a new branch.'
     ),
-    'This is the same in every branch, and the branch "{branch}" is active. Go back to main and change it there.',
+    'This object is shared by all branches, and the branch "{branch}" is active. Switch to main and change it there.',
     # A form displays them at the field with the wrong value.
-    'Write {"kind.field": "fact", "editorial" or "ignored"}.',
+    'Enter {"type.field": "fact", "editorial" or "ignored"}.',
     '"{subject}" is none of {subjects}',
     'A [ is not closed. To match a bracket itself, write [[].',
     '"{window}" is not a sync window: "{word}" is not a day. Use {days}.',
@@ -176,7 +216,7 @@ SELF_EXPLAINING = {
     '"{text}" is not a sync window. Enter days and times, such as {examples}.',
     '"{text}" is not a sync window: it has no duration. Enter 00:00-24:00 for a day.',
     # Only the log of a worker that is stopped has it.
-    'The connection to Proxmox is closed.',
+    'The connection to Proxmox VE is closed.',
 }
 PURE = ('branching', 'ledger', 'proxmox', 'runs', 'sync')
 

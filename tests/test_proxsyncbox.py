@@ -1,8 +1,8 @@
 """
-What went wrong in ProxSyncBox, which this plugin replaces, and the test of each that it does not here.
+The defects of ProxSyncBox, which this plugin replaces, and for each the test that the plugin does not have it.
 
-Its defects are numbered as they were found when it was taken apart. `PROVED_BY` names their tests, which may be
-anywhere; those that no other file had a reason for are below, through the real job against a stand-in Proxmox.
+The defects are numbered in the order in which they were found. `PROVED_BY` names their tests. Tests that belong to no
+other file are below, through the real job against a stand-in Proxmox VE.
 """
 
 import ast
@@ -27,29 +27,29 @@ NODES, NODES_HARM = 'scenarios/nodes/test_nodes.py', 'scenarios/nodes/test_harm.
 PROVED_BY = {
     # Wrong values
     'D1': 'scenarios/test_recorded_clusters.py::test_every_guest_is_there_with_its_values',
-    'D2': f'{HERE}::test_what_is_not_configured_is_proxmoxs_default',
-    'D3': f'{HERE}::test_sizes_are_true_in_the_units_that_netbox_shows',
-    'D4': f'{HERE}::test_sizes_are_true_in_the_units_that_netbox_shows',
+    'D2': f'{HERE}::test_settings_without_a_value_have_the_default_of_proxmox',
+    'D3': f'{HERE}::test_sizes_are_correct_in_the_units_of_netbox',
+    'D4': f'{HERE}::test_sizes_are_correct_in_the_units_of_netbox',
     'D5': f'{HERE}::test_the_boot_disk_is_a_disk',
     'D6': f'{HERE}::test_disks_of_every_form',
     'D7': f'{HERE}::test_nics_of_every_form',
     'D8': f'{HERE}::test_static_and_leased_addresses_of_both_families_are_found',
-    'D9': f'{HERE}::test_all_addresses_behind_the_mac_of_a_nic_are_found_and_none_that_means_nothing',
-    'D10': f'{HERE}::test_what_is_neither_up_nor_down_is_shown_as_it_is',
-    'D11': f'{HERE}::test_platforms_and_tags_of_any_spelling_are_made',
-    'D12': f'{HERE}::test_platforms_and_tags_of_any_spelling_are_made',
+    'D9': f'{HERE}::test_all_usable_addresses_of_the_mac_address_of_a_nic_are_found',
+    'D10': f'{HERE}::test_status_values_other_than_running_and_stopped_are_displayed',
+    'D11': f'{HERE}::test_platforms_and_tags_of_any_spelling_are_created',
+    'D12': f'{HERE}::test_platforms_and_tags_of_any_spelling_are_created',
     'D13': f'{NODES}::test_a_hypervisor_without_a_cluster_is_adopted_and_keeps_what_a_user_wrote',
     'D14': f'{HERE}::test_members_of_a_bond_have_their_own_macs',
-    'D15': f'{HERE}::test_what_runs_on_a_node_counts_and_not_what_waits',
+    'D15': f'{HERE}::test_the_running_network_of_a_node_counts_and_not_pending_changes',
     # Loss of data in NetBox
     'D16': f'{HERE}::test_a_guest_that_moves_to_another_node_is_there',
     'D17': f'{HERE}::test_machines_that_are_not_from_proxmox_are_left_unchanged',
     'D18': f'{HERE}::test_a_list_that_fails_in_the_middle_marks_nothing',
-    'D19': 'scenarios/test_sync.py::test_a_primary_address_that_a_user_chose_stays',
+    'D19': 'scenarios/test_sync.py::test_a_primary_address_that_a_user_chose_is_retained',
     'D20': 'scenarios/test_recorded_clusters.py::test_a_second_sync_writes_nothing',
-    'D21': 'scenarios/test_harm.py::test_emptied_tags_and_notes_are_emptied_and_a_users_stay',
-    'D22': f'{NODES_HARM}::test_an_interface_with_a_cable_stays_when_its_nic_is_missing_and_the_run_says_why',
-    'D23': 'scenarios/test_sync.py::test_a_removed_disk_goes_and_a_users_disk_stays',
+    'D21': 'scenarios/test_harm.py::test_removed_tags_and_notes_are_cleared_and_those_of_users_are_retained',
+    'D22': f'{NODES_HARM}::test_an_interface_with_a_cable_is_retained_and_reported_when_its_nic_is_missing',
+    'D23': 'scenarios/test_sync.py::test_a_removed_disk_is_deleted_and_a_users_disk_is_retained',
     'D24': 'sync/mapping/test_vlans.py::test_a_bridge_that_was_not_read_leaves_the_mode_alone',
     'D25': f'{NODES}::test_an_offline_node_is_offline_only_where_it_was_active',
     # Stale and doubled data
@@ -68,10 +68,10 @@ PROVED_BY = {
     'D37': f'{HERE}::test_without_its_custom_fields_everything_else_is_written',
     'D38': f'{HERE}::test_two_clusters_of_one_name_are_reported_and_neither_is_touched',
     'D39': 'scenarios/test_recorded_clusters.py::test_a_second_sync_writes_nothing',
-    'D40': 'scenarios/test_sync.py::test_what_netbox_refuses_is_reported_and_the_rest_is_written',
-    'D41': 'endpoints/test_connection.py::test_the_job_says_what_is_wrong_and_writes_nothing',
+    'D40': 'scenarios/test_sync.py::test_rejected_changes_are_reported_and_all_others_are_written',
+    'D41': 'endpoints/test_connection.py::test_the_job_reports_the_error_and_writes_nothing',
     'D42': 'scenarios/test_harm.py::test_a_crash_at_any_statement_leaves_whole_guests_and_the_next_run_does_the_rest',
-    'D43': 'endpoints/test_connection.py::test_the_connection_test_says_what_is_wrong',
+    'D43': 'endpoints/test_connection.py::test_the_connection_test_reports_the_error',
     # Scale
     'D44': 'runs/test_statements.py::test_an_unchanged_run_has_few_statements_for_any_number_of_guests',
     'D45': 'scenarios/test_sync.py::test_only_one_run_at_a_time',
@@ -82,7 +82,7 @@ PROVED_BY = {
     'D49': 'endpoints/test_ssh.py::test_secrets_come_out_nowhere',
     'D50': 'endpoints/test_ssh.py::test_secrets_come_out_nowhere',
     'D51': f'{HERE}::test_settings_come_back_as_they_were_entered',
-    'D52': 'views/test_guest_pages.py::test_what_a_guest_wrote_is_shown_as_text',
+    'D52': 'views/test_guest_pages.py::test_text_from_guests_is_escaped',
     'D53': f'{HERE}::test_disks_of_every_form',
 }
 
@@ -128,7 +128,7 @@ def all_applied(run):
     assert not run.changes.exclude(outcome='applied').exists(), list(run.changes.values('key', 'reason', 'message'))
 
 
-def test_what_is_not_configured_is_proxmoxs_default(pve, endpoint, sync):
+def test_settings_without_a_value_have_the_default_of_proxmox(pve, endpoint, sync):
     vmid = pve.create(config={'cores': None, 'sockets': None, 'ostype': 'win11', 'boot': None})
     all_applied(sync(endpoint))
     assert vm_of(endpoint, vmid).vcpus == 1
@@ -142,7 +142,7 @@ def test_what_is_not_configured_is_proxmoxs_default(pve, endpoint, sync):
     (1000, 34360, {'scsi0': 34360, 'scsi1': 1074, 'scsi2': 1}),
     (1024, 32768, {'scsi0': 32768, 'scsi1': 1024, 'scsi2': 1}),
 ])  # fmt: skip
-def test_sizes_are_true_in_the_units_that_netbox_shows(pve, endpoint, sync, settings, base, memory, disks):
+def test_sizes_are_correct_in_the_units_of_netbox(pve, endpoint, sync, settings, base, memory, disks):
     settings.RAM_BASE_UNIT = settings.DISK_BASE_UNIT = base
     # Without a unit, a size is in bytes; and a disk of 4 KiB is a disk.
     config = {'memory': '32768', 'scsi1': 'local-lvm:vm-1-disk-1,size=1073741824', 'scsi2': 'local-lvm:x,size=4K'}
@@ -218,7 +218,7 @@ def test_static_and_leased_addresses_of_both_families_are_found(pve, endpoint, s
     assert addresses_of(endpoint, leased) == {'192.0.2.7/24': 'dhcp', '2001:db8::7/128': 'dhcp'}
 
 
-def test_all_addresses_behind_the_mac_of_a_nic_are_found_and_none_that_means_nothing(pve, endpoint, sync):
+def test_all_usable_addresses_of_the_mac_address_of_a_nic_are_found(pve, endpoint, sync):
     mac = 'bc:24:11:aa:00:01'
     vmid = pve.create(running=True, config={'net0': f'virtio={mac},bridge=vmbr0', 'agent': '1'})
     pve.agent_running(vmid)
@@ -243,7 +243,7 @@ def test_all_addresses_behind_the_mac_of_a_nic_are_found_and_none_that_means_not
     assert set(addresses_of(endpoint, vmid)) == {'192.0.2.5/24', '192.0.2.6/24', '2001:db8::5/64', '198.51.100.5/31'}
 
 
-def test_what_is_neither_up_nor_down_is_shown_as_it_is(pve, endpoint, sync):
+def test_status_values_other_than_running_and_stopped_are_displayed(pve, endpoint, sync):
     paused, broken, running = (pve.create(running=True) for _number in range(3))
     pve.pause(paused)
     pve.set_status(broken, 'io-error')
@@ -251,7 +251,7 @@ def test_what_is_neither_up_nor_down_is_shown_as_it_is(pve, endpoint, sync):
     assert [vm_of(endpoint, vmid).status for vmid in (paused, broken, running)] == ['paused', 'staged', 'active']
 
 
-def test_platforms_and_tags_of_any_spelling_are_made(pve, endpoint, sync):
+def test_platforms_and_tags_of_any_spelling_are_created(pve, endpoint, sync):
     plain = pve.create(config={'tags': 'v1.2+build;c++'})
     noted = pve.create(config={'description': 'Notes\nos: FooBSD (x86/64) 14.1+git'})
     all_applied(sync(endpoint))
@@ -281,7 +281,7 @@ def test_members_of_a_bond_have_their_own_macs(pve, make_endpoint, sync, site):
     assert MACAddress.objects.filter(mac_address='A0:36:9F:12:34:56', interface__device__name='pve1').count() == 1
 
 
-def test_what_runs_on_a_node_counts_and_not_what_waits(pve, make_endpoint, sync, site):
+def test_the_running_network_of_a_node_counts_and_not_pending_changes(pve, make_endpoint, sync, site):
     pve.set_interface('pve1', 'vmbr7', type='bridge', cidr='192.0.2.1/31', cidr6='2001:db8::1/127')
     endpoint = make_endpoint(pve, site=site)
     sync(endpoint)

@@ -66,7 +66,7 @@ def test_the_versions_of_the_matrix_are_installed(monkeypatch):
     assert 'PROXSYNC_STACK_NETBOX' in sources[1]
 
 
-def test_workflows_run_what_everyone_runs():
+def test_workflows_run_the_same_commands_as_developers():
     assert {'.ci/run', 'make docs', 'make dist-check'} <= set(steps('ci'))
     assert {'.ci/run', 'make docs', 'make dist-check'} <= set(steps('release'))
     publishing = workflow('release')['jobs']['pypi']
@@ -109,7 +109,7 @@ def test_the_address_is_set_everywhere(monkeypatch, tmp_path):
     assert all(ADDRESS not in (tmp_path / name).read_text() for name in release.WITH_ADDRESS)
 
 
-def test_what_is_not_decided_is_not_published(monkeypatch, tmp_path):
+def test_a_package_without_a_public_address_is_not_published(monkeypatch, tmp_path):
     found = '\n'.join(release.obstacles('v0.9'))
     assert f'The tag must be v{__version__}' in found
     for name in (*release.WITH_ADDRESS, 'CHANGELOG.md'):

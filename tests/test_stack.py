@@ -1,4 +1,4 @@
-"""The stack under `make demo` and `make test`: what it does with the leavings of runs that were killed."""
+"""The stack under `make demo` and `make test`: how it recovers from runs that were killed."""
 
 import json
 import os
@@ -131,7 +131,7 @@ class TestDirectories:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(longest / paths.LONGEST_SOCKET_NAME))
 
-    def test_a_recorded_directory_that_is_gone_is_created_again(self, tmp_path):
+    def test_a_recorded_directory_that_no_longer_exists_is_created_again(self, tmp_path):
         arguments = ('sock', None, str(tmp_path), lambda path: False, tmp_path / 'stack')
         first = paths.private_directory(*arguments)
         first.rmdir()
@@ -202,7 +202,7 @@ class TestLocks:
             with locks.try_lock('x', directory=tmp_path) as free:
                 assert free
 
-    def test_those_who_share_keep_out_who_wants_it_alone(self, tmp_path):
+    def test_a_shared_address_is_a_conflict_for_a_guest_that_needs_it_alone(self, tmp_path):
         with (
             locks.lock('x', shared=True, directory=tmp_path),
             locks.lock('x', shared=True, directory=tmp_path),
@@ -315,12 +315,12 @@ class TestRealProxmox:
     def test_none_is_taken_unless_it_is_named(self):
         assert demo.real({'PATH': '/bin', 'PVE_HOST': ''}) == {}
 
-    def test_half_a_description_is_refused_by_what_is_missing(self):
+    def test_an_incomplete_description_is_rejected_with_the_missing_settings(self):
         with pytest.raises(StackError, match='PVE_TOKEN_ID, PVE_TOKEN_SECRET must be given'):
             demo.real({'PVE_HOST': 'pve.example.com'})
 
     @pytest.mark.parametrize('address', ['pve:eight', 'pve:99999', 'a:b:c', 'https://pve.example.com', '::1'])
-    def test_what_is_no_address_is_refused(self, address):
+    def test_an_invalid_address_is_rejected(self, address):
         with pytest.raises(StackError, match='host or host:port'):
             demo.fingerprint(address)
 
@@ -329,7 +329,7 @@ class TestRealProxmox:
             closed.bind(('127.0.0.1', 0))
             address = f'127.0.0.1:{closed.getsockname()[1]}'
 
-            with pytest.raises(StackError, match=f'No Proxmox answers at {address}'):
+            with pytest.raises(StackError, match=f'No Proxmox VE answers at {address}'):
                 demo.fingerprint(address)
 
 

@@ -95,7 +95,7 @@ def is_worded(row: dict, name: str) -> bool:
 
 
 def stored() -> set[str]:
-    """All texts that are in the database and not translated: what Proxmox and users say."""
+    """All texts that are in the database and not translated: what Proxmox VE and users say."""
     found = {f'{guest.name} ({guest.vmid}' for guest in models.ProxmoxGuest.objects.all()}
     # As NetBox's filter forms list them.
     found |= {f'{tag.name} ({tag.extras_taggeditem_items.count()}' for tag in Tag.objects.all()}
@@ -138,7 +138,7 @@ def messages_in(value: object) -> Iterator[tuple[str, dict]]:
 
 
 @pytest.mark.django_db
-def test_what_runs_have_stored_is_worded_for_the_reader(standin, pseudo_language):
+def test_stored_texts_of_runs_are_displayed_in_the_language_of_the_reader(standin, pseudo_language):
     pve = standin(nodes=1, vms=3, containers=1, seed=2)
     endpoint = pin(pve, site=Site.objects.create(name='Zsite', slug='zsite'), missing_guests='delete', grace_days=0)
     run_job(endpoint)
@@ -239,7 +239,7 @@ def own(cls: type, declared: str) -> dict[str, object]:
 
 
 def words_of_classes() -> Iterator[tuple[str, object]]:
-    """What stands in classes, so was made when they were loaded: (where, text)."""
+    """Yield the texts in classes, which were created when these were loaded: (where, text)."""
     for model in MODELS:
         yield model.__name__, model._meta.verbose_name
         yield model.__name__, model._meta.verbose_name_plural
@@ -263,7 +263,7 @@ def words_of_classes() -> Iterator[tuple[str, object]]:
             yield event.name, event.text
 
 
-def test_what_stands_in_classes(pseudo_language):
+def test_texts_of_classes_are_translated(pseudo_language):
     with translation.override(pseudo.LANGUAGE):
         texts = [(where, str(text)) for where, text in words_of_classes() if text]
         missed = [(where, text) for where, text in texts if pseudo.bare(text) == text]
@@ -272,7 +272,7 @@ def test_what_stands_in_classes(pseudo_language):
 
 
 @pytest.mark.django_db
-def test_what_a_user_sees_who_enters_something_wrong(pseudo_language):
+def test_form_errors_are_translated(pseudo_language):
     client = Client(headers={'accept-language': pseudo.LANGUAGE})
     client.force_login(User.objects.create_superuser('zadmin'))
     endpoint = {'name': 'Z', 'hosts': 'http://pve1', 'token_id': 'x', 'token_secret': 'x!', 'include_guests': 'pool:'}
@@ -314,7 +314,7 @@ def test_a_translation_is_complete(path):
     assert path.with_suffix('.mo').read_bytes() == messages.compiled(catalog), 'Not compiled: make messages'
 
 
-def test_what_a_translation_lacks_is_found():
+def test_untranslated_texts_are_found():
     texts = messages.new('en')
     texts.add(('%(number)s <b>guest</b>', '%(number)s <b>guests</b>'))
     texts.add('{name} and {left} more')

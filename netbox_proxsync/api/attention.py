@@ -44,7 +44,7 @@ class AttentionViewSet(BaseViewSet):
     )
     def list(self, request: Request) -> Response:
         """
-        List what requires a user: failed and blocked runs, conflicts, candidates, faults, and previews that wait.
+        List what requires a user: failed and refused runs, conflicts, candidates, faults, and previews that wait.
         """
         given = serializers.AttentionFilterSerializer(data=request.query_params)
         given.is_valid(raise_exception=True)

@@ -140,12 +140,12 @@ def not_found(given: Sequence[Mapping[str, Any]], found: Mapping[int, object]) -
         if pk not in found:
             errors.append({'id': pk, 'errors': {'id': [_('The object does not exist.')]}})
         elif number > 1:
-            errors.append({'id': pk, 'errors': {'id': [_('It is named several times.')]}})
+            errors.append({'id': pk, 'errors': {'id': [_('The object is listed several times.')]}})
     return refusal(errors, len(given), status.HTTP_400_BAD_REQUEST) if errors else None
 
 
 def refusal(errors: Sequence[object], total: int, code: int) -> Response:
-    detail = _('{failed} of {total} decisions were refused, so none was stored.').format(
+    detail = _('{failed} of {total} decisions were rejected, so none was stored.').format(
         failed=len(errors), total=total
     )
     return Response({'detail': detail, 'errors': errors}, status=code)

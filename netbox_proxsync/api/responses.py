@@ -1,4 +1,4 @@
-"""The responses of actions that start or cancel runs, or cannot be carried out."""
+"""The responses of actions that start or cancel runs, or cannot be executed."""
 
 from collections.abc import Callable
 from typing import Any, cast

@@ -130,10 +130,10 @@ class ProxmoxEndpointSerializer(PrimaryModelSerializer):
     field_policy = serializers.JSONField(required=False)
     status = ChoiceField(choices=EndpointStatusChoices, read_only=True, help_text='The outcome of the last run')
     sync_status = ChoiceField(
-        choices=SyncStatusChoices, read_only=True, help_text='How NetBox stands to Proxmox VE, in main'
+        choices=SyncStatusChoices, read_only=True, help_text='Whether NetBox matches Proxmox VE, in main'
     )
     last_sync = serializers.DateTimeField(
-        read_only=True, allow_null=True, help_text='When NetBox was synced last, by a run for all guests'
+        read_only=True, allow_null=True, help_text='Time of the last sync of all guests'
     )
     last_run = NestedSyncRunSerializer(read_only=True, allow_null=True)
 
@@ -204,9 +204,11 @@ class SyncRunSerializer(BaseModelSerializer):
     mode = ChoiceField(choices=RunModeChoices, read_only=True)
     status = ChoiceField(choices=RunStatusChoices, read_only=True)
     duration = serializers.SerializerMethodField(help_text='Seconds')
-    messages = serializers.SerializerMethodField(help_text='Without those about machines that you may not view')
+    messages = serializers.SerializerMethodField(
+        help_text='Excludes messages about objects that you do not have permission to view'
+    )
     units = serializers.SerializerMethodField(
-        help_text='The part of the plan that is carried out, without machines that you may not view; null: all of it'
+        help_text='The part of the plan that this run applies, without hidden objects. null: the whole plan'
     )
 
     class Meta:
@@ -377,7 +379,7 @@ class ResolveSerializer(StrictSerializer):
     object_id = serializers.IntegerField(
         min_value=1,
         required=False,
-        help_text='The object to link, the IP address to move, or its VRF; without it, the object of the change',
+        help_text='ID of the object to link, the IP address to move, or its VRF. Default: the object of the change',
     )
     name = serializers.CharField(
         required=False, max_length=64, help_text='The name of the object that is created under another name'
@@ -425,7 +427,7 @@ class AttentionFilterSerializer(serializers.Serializer[Any]):
 class AttentionSerializer(serializers.Serializer[Any]):
     """Something that requires a user."""
 
-    id = serializers.CharField(source='pk', help_text='Identifies the row as long as the question is open')
+    id = serializers.CharField(source='pk', help_text='Identifies the row until a user decides')
     display = serializers.CharField(source='__str__')
     question = ChoiceField(choices=AttentionChoices)
     endpoint = ProxmoxEndpointSerializer(nested=True)
@@ -442,7 +444,7 @@ class AttentionSerializer(serializers.Serializer[Any]):
         allow_missing_serializer=True, help_text='The object that causes the conflict, or the candidate'
     )
     choices = serializers.ListField(
-        child=serializers.CharField(), help_text='What this user can decide about it, see `changes/{id}/resolve/`'
+        child=serializers.CharField(), help_text='The possible decisions of this user, see `changes/{id}/resolve/`'
     )
 
 
@@ -466,7 +468,7 @@ class ApplySerializer(StrictSerializer):
         allow_null=True,
         allow_empty=False,
         max_length=MAX_LIMIT,
-        help_text='Guests and nodes of the plan, such as "qemu/100"; all of them if left out',
+        help_text='Guests and nodes of the plan, such as "qemu/100". Default: all',
     )
     except_units = serializers.ListField(
         child=serializers.CharField(max_length=200),
@@ -483,7 +485,7 @@ class ApplySerializer(StrictSerializer):
         required=False,
         allow_null=True,
         allow_empty=False,
-        help_text='Only changes with these actions; all of them if left out',
+        help_text='Only changes with these actions. Default: all',
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -502,7 +504,7 @@ class LimitSerializer(StrictSerializer):
         allow_null=True,
         allow_empty=False,
         max_length=MAX_LIMIT,
-        help_text='VM IDs of the guests that the run is limited to; all guests, and the cluster, if left out',
+        help_text='VM IDs of the guests to which the run is limited. Default: all guests, and the cluster',
     )
 
 
@@ -524,11 +526,11 @@ class NodeKeySerializer(serializers.Serializer[Any]):
 
     node = serializers.CharField()
     address = serializers.CharField()
-    status = serializers.CharField(help_text='pinned, new, changed; empty if it shows none')
+    status = serializers.CharField(help_text='pinned, new or changed; empty if the node presents no key')
     type = serializers.CharField()
     fingerprint = serializers.CharField()
-    line = serializers.CharField(help_text='As it is to be confirmed')
-    command = serializers.CharField(help_text="Shows the same fingerprint on the node's console")
+    line = serializers.CharField(help_text='The line to pin')
+    command = serializers.CharField(help_text='Command that displays the fingerprint on the console of the node')
     error = serializers.CharField()
     remedy = serializers.CharField()
 

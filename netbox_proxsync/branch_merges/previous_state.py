@@ -27,7 +27,7 @@ BATCH = 1000
 
 type Rows = dict[str, dict[str, Any]]
 
-REVERTED = Message('A branch was reverted since the guests were last read. The next run compares it.')
+REVERTED = Message('A branch was reverted since the guests were last read. The next run compares the guest.')
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def restore_bindings(endpoint: ProxmoxEndpoint, before: Mapping[str, Any], writt
     for row in back:
         # Users decide that, in main only.
         row.unmanaged = mine[str(row.pk)].unmanaged if str(row.pk) in mine else row.unmanaged
-    # Objects that a user has detached since the merge remain unmanaged.
+    # Objects that a user has set to unmanaged since the merge remain unmanaged.
     gone = {pk for pk in pks if pk in mine and not (before[pk] is None and mine[pk].unmanaged)}
     kept = [row for pk, row in mine.items() if pk not in gone]
     there = existing(back, DEFAULT_DB_ALIAS)

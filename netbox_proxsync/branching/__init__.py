@@ -109,7 +109,9 @@ def find(text: str) -> Branch:
     rows = list(Row.objects.filter(models.Q(name=text) | models.Q(schema_id=text)))
     if len(rows) > 1:
         raise BranchUnusableError(
-            Message('"{text}" is the name of one branch and the schema ID of another. Rename the one.', text=text)
+            Message(
+                '"{text}" is the name of one branch and the schema ID of another. Rename the first branch.', text=text
+            )
         )
     if not rows:
         ready = [f'"{row.name}" ({row.schema_id})' for row in Row.objects.order_by('name') if row.ready]
@@ -299,8 +301,8 @@ def refuse_in_branch() -> None:
     if (branch := active()) != MAIN:
         raise InBranchError(
             Message(
-                'This is the same in every branch, and the branch "{branch}" is active. Go back to main and change it '
-                'there.',
+                'This object is shared by all branches, and the branch "{branch}" is active. Switch to main and '
+                'change it there.',
                 branch=branch.name,
             )
         )

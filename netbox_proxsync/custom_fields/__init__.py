@@ -98,13 +98,24 @@ def problems(stored: 'Iterable[CustomField] | None' = None) -> list[FieldProblem
     for (app_label, model), name, type_, _label in CUSTOM_FIELDS:
         field = fields.get(name)
         if field is None:
-            message = Message('is missing (for {model}).', model=f'{app_label}.{model}')
+            message = Message(
+                'The custom field "{field}" of {model} is missing.', field=name, model=f'{app_label}.{model}'
+            )
             found.append(FieldProblem(name, message, repairable=True, is_missing=True))
         elif field.type != type_:
-            message = Message('has the type "{type}", and "{needed}" is needed.', type=field.type, needed=type_)
-            found.append(FieldProblem(name, message, Message('Rename it, then run "proxsync_check --repair".')))
+            message = Message(
+                'The custom field "{field}" has the type "{type}". The required type is "{needed}".',
+                field=name,
+                type=field.type,
+                needed=type_,
+            )
+            found.append(
+                FieldProblem(name, message, Message('Rename the custom field, then run "proxsync_check --repair".'))
+            )
         elif f'{app_label}.{model}' not in models_of(field):
-            message = Message('is not assigned to {model}.', model=f'{app_label}.{model}')
+            message = Message(
+                'The custom field "{field}" is not assigned to {model}.', field=name, model=f'{app_label}.{model}'
+            )
             found.append(FieldProblem(name, message, repairable=True))
         else:
             found += limits_of(field)
@@ -116,15 +127,23 @@ def limits_of(field: Any) -> Iterator[FieldProblem]:
     if field.unique:
         yield FieldProblem(
             field.name,
-            Message('is unique, so NetBox refuses objects with the same value, such as guests of two clusters.'),
-            Message('Switch "must be unique" off.'),
+            Message(
+                'The custom field "{field}" is unique, so NetBox rejects objects with the same value, such as '
+                'guests of two clusters.',
+                field=field.name,
+            ),
+            Message('Disable "must be unique" of the custom field.'),
         )
     values = set(field.choice_set.values) if field.choice_set else set()
     if missing := [value for value in SELECTIONS.get(field.name, ()) if value not in values]:
         yield FieldProblem(
             field.name,
-            Message('lacks the choices: {choices}.', choices=joined(missing, ', ')),
-            Message('Add them to the choice set "{name}".', name=field.choice_set),
+            Message(
+                'The custom field "{field}" lacks the choices: {choices}.',
+                field=field.name,
+                choices=joined(missing, ', '),
+            ),
+            Message('Add these choices to the choice set "{name}".', name=field.choice_set),
             is_left_out=False,
         )
 

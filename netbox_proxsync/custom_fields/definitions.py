@@ -18,7 +18,7 @@ class Definition(NamedTuple):
     label: str
 
 
-GROUP = 'Proxmox'
+GROUP = 'Proxmox VE'
 CHOICE_SET = 'Proxmox VM status'
 CHOICES = ('Deployed', 'Deleted')
 COLORS = {'Deployed': 'green', 'Deleted': 'red'}
@@ -29,7 +29,7 @@ DEVICE = ('dcim', 'device')
 INTERFACE = ('dcim', 'interface')
 
 CUSTOM_FIELDS = (
-    Definition(VM, 'vmid', 'integer', 'VMID'),
+    Definition(VM, 'vmid', 'integer', 'VM ID'),
     Definition(VM, 'vm_status', 'select', 'VM Status'),
     Definition(VM, 'vm_last_sync', 'datetime', 'Last Sync'),
     Definition(VM, 'proxmox_pool', 'text', 'Pool'),

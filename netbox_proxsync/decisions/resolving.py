@@ -150,7 +150,7 @@ def decide_all(links: Sequence[Link], choice: str, user: AnyUser) -> tuple[list[
 
 def not_possible() -> str:
     """Why a choice that a kind does not have is refused."""
-    return _('This decision cannot be made about an object of this kind.')
+    return _('This decision is not possible for an object of this type.')
 
 
 def obstacles_to(choice: str, kind: str, links: Sequence[Link]) -> dict[Link, str]:
@@ -467,7 +467,7 @@ class Obstacles:
         reasons: dict[Link, str] = {}
         for each in self.links:
             identities = {('key', (each.endpoint.pk, each.key)), ('object', getattr(each.instance, 'pk', None))}
-            if reason := self.reason(each) or (_('It was chosen twice.') if seen & identities else ''):
+            if reason := self.reason(each) or (_('The object was chosen twice.') if seen & identities else ''):
                 reasons[each] = reason
             else:
                 seen |= identities
@@ -533,7 +533,7 @@ def revoke(decisions: Collection[Decision]) -> None:
                 outcome=ChangeOutcomeChoices.PLANNED,
             ).update(
                 outcome=ChangeOutcomeChoices.OUTDATED,
-                **columns_of(message=Message('The decision on which it relies was revoked.')),
+                **columns_of(message=Message('The decision on which this change relies was revoked.')),
             )
             if decision.kind == GUEST and decision.key not in bound_keys(
                 GUEST, [decision.endpoint_id], [decision.key]

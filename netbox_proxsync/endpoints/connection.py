@@ -207,7 +207,9 @@ def fetch_fingerprints(hosts: list[str], timeout: float) -> list[OfferedCertific
 
     def fetch(host: str) -> OfferedCertificate:
         if behind_proxy[host]:
-            return OfferedCertificate(host, error=Message('NetBox reaches it through a proxy. Look it up on the node.'))
+            return OfferedCertificate(
+                host, error=Message('NetBox reaches this host through a proxy. Read the fingerprint on the node.')
+            )
         try:
             return OfferedCertificate(host, fetch_fingerprint(host, limit, policy))
         except ProxmoxError as error:

@@ -68,7 +68,10 @@ def confirm(endpoint: ProxmoxEndpoint, lines: Sequence[str]) -> ProxmoxEndpoint:
         offered = cache.get(offered_keys_cache_key(endpoint), ())
         if any(line not in offered for line in lines):
             raise ValidationError(
-                _('Not all of these keys were shown by the nodes within the last hour. Let NetBox show the keys again.')
+                _(
+                    'The nodes did not present all of these keys within the last hour. Open the page "SSH Host '
+                    'Keys" again.'
+                )
             )
         if host_keys != endpoint.ssh_host_keys:
             endpoint.snapshot()

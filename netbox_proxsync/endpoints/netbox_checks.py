@@ -19,7 +19,7 @@ def field_checks(required: bool = False, repair: Message = REPAIR) -> Iterator[C
         yield Check(
             label=LABEL,
             ok=False,
-            detail=joined((problem.name, problem.message)),
+            detail=problem.message,
             remedy=repair if problem.repairable else problem.remedy,
             required=required,
         )
@@ -32,12 +32,7 @@ def demand_checks() -> Iterator[Check]:
             yield Check(
                 label=LABEL,
                 ok=False,
-                detail=Message(
-                    '{field} of {objects} {reason}, so runs create no {objects}',
-                    field=demand.field,
-                    objects=demand.plural,
-                    reason=demand.reason,
-                ),
+                detail=joined((demand.reason, Message('Runs do not create these objects.'))),
                 remedy=Message(
                     'Give the custom field "{field}" a valid default, or do not require it.', field=demand.field
                 ),

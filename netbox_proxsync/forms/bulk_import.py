@@ -247,14 +247,14 @@ class MappingRuleImportForm(ForgivingImportForm):
         label=_('Pattern type'),
         choices=PatternTypeChoices,
         required=False,
-        help_text=_('How the name pattern is meant'),
+        help_text=_('Type of the name pattern'),
     )
-    guest_tags = words(_('Guest tags'), _("Proxmox's tags, separated by commas, in quotes"))
+    guest_tags = words(_('Guest tags'), _("Proxmox VE's tags, separated by commas, in quotes"))
     tag_match = CSVChoiceField(
         label=_('Tag match'),
         choices=TagMatchChoices,
         required=False,
-        help_text=_('Whether one of the tags is enough'),
+        help_text=_('Whether the guest must have one or all of the tags'),
     )
     pools = words(_('Pools'), _('Pools, separated by commas, in quotes'))
     nodes = words(_('Nodes'), _('Nodes, separated by commas, in quotes'))

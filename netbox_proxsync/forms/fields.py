@@ -20,8 +20,8 @@ __all__ = (
 # The name of a user with a realm, optionally followed by the name of a token.
 TOKEN_ID = re.compile(r'[^\s=@!]+@[^\s=@!]+(![^\s=@!]*)?')
 NOT_IN_BACKGROUND = _(
-    'Secrets are not taken in a background job: they would wait for it in Redis, not encrypted. Do this without a '
-    'background job, or without the secrets.'
+    'Secrets cannot be set by a background job, because they would be stored in Redis without encryption. '
+    'Repeat this without a background job, or without the secrets.'
 )
 SWITCH = {'true': True, 'yes': True, '1': True, 'false': False, 'no': False, '0': False}
 

@@ -164,8 +164,8 @@ class SyncChangeFilterForm(SavedFiltersMixin, FilterForm):
     mode = multiple_choice(_('Mode'), RunModeChoices)
     action = multiple_choice(_('Action'), ChangeActionChoices)
     outcome = multiple_choice(_('Outcome'), ChangeOutcomeChoices)
-    kind = multiple_choice(_('Kind'), KindChoices)
-    unit = forms.CharField(label=_('Unit'), required=False)
+    kind = multiple_choice(_('Object type'), KindChoices)
+    unit = forms.CharField(label=_('Guest or node'), required=False)
     key = forms.CharField(label=_('Key'), required=False)
 
 
@@ -174,15 +174,15 @@ class BindingFilterForm(SavedFiltersMixin, FilterForm):
     fieldsets = (
         FieldSet('q', 'filter_id'),
         FieldSet('endpoint_id', 'kind', 'unit', 'key', name=_('Binding')),
-        FieldSet('created_by_sync', 'unmanaged', 'missing', name=_('State')),
+        FieldSet('created_by_sync', 'unmanaged', 'missing', name=_('Attributes')),
     )
     endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
-    kind = multiple_choice(_('Kind'), KindChoices)
-    unit = forms.CharField(label=_('Unit'), required=False)
+    kind = multiple_choice(_('Object type'), KindChoices)
+    unit = forms.CharField(label=_('Guest or node'), required=False)
     key = forms.CharField(label=_('Key'), required=False)
     created_by_sync = boolean(_('Created by sync'))
     unmanaged = boolean(_('Unmanaged'))
-    missing = boolean(_('Missing from Proxmox'))
+    missing = boolean(_('Missing from Proxmox VE'))
 
 
 class DecisionFilterForm(SavedFiltersMixin, FilterForm):
@@ -193,8 +193,8 @@ class DecisionFilterForm(SavedFiltersMixin, FilterForm):
         FieldSet('choice', 'user_id', name=_('Decision')),
     )
     endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
-    kind = multiple_choice(_('Kind'), KindChoices)
-    unit = forms.CharField(label=_('Unit'), required=False)
+    kind = multiple_choice(_('Object type'), KindChoices)
+    unit = forms.CharField(label=_('Guest or node'), required=False)
     key = forms.CharField(label=_('Key'), required=False)
     choice = multiple_choice(_('Decision'), DecisionChoices)
     user_id = objects(_('User'), User)
@@ -258,7 +258,7 @@ class ProxmoxGuestFilterForm(SavedFiltersMixin, FilterForm):
     duplicate = multiple_choice(_('Shares with another guest'), DuplicateChoices)
     without_agent = boolean(_('Runs without a guest agent'))
     endpoint_id = objects(_('Endpoint'), ProxmoxEndpoint)
-    state = multiple_choice(_('State'), GuestStateChoices)
+    state = multiple_choice(_('Sync status'), GuestStateChoices)
     type = multiple_choice(_('Type'), GuestTypeChoices)
     vmid = forms.IntegerField(label=_('VM ID'), required=False)
     reason__ic = forms.CharField(label=_('Reason contains'), required=False)
@@ -267,7 +267,7 @@ class ProxmoxGuestFilterForm(SavedFiltersMixin, FilterForm):
     pool = forms.CharField(label=_('Pool'), required=False)
     last_seen_after = date_time(_('Last seen after'))
     last_seen_before = date_time(_('Last seen before'))
-    tags = forms.CharField(label=_('Proxmox tags'), required=False)
+    tags = forms.CharField(label=_('Proxmox VE tags'), required=False)
     template = boolean(_('Template'))
     virtual_machine_id = objects(_('Virtual machine'), VirtualMachine)
     has_virtual_machine = boolean(_('Has a virtual machine'))

@@ -132,7 +132,7 @@ class ProxmoxEndpointForm(PrimaryModelForm):
 
     field_policy = FieldPolicyField(
         widget=FieldPolicyTable(),
-        help_text=_('Exceptions from the source of truth of single fields. All others have their default'),
+        help_text=_('Source of truth of single fields. All other fields have the default'),
     )
 
     # The required settings come first; all others have suitable defaults and are folded.
@@ -282,7 +282,7 @@ class PlainProxmoxEndpointForm(ProxmoxEndpointForm):
             for name in names_in(Section.SCHEDULE):
                 self.initial.pop(name, None)
         for name in names_in(Section.SCHEDULE):
-            self.fields[name].help_text = _('To change it takes the permission to sync the endpoint.')
+            self.fields[name].help_text = _('Changing this setting requires the permission to sync the endpoint.')
 
 
 def words(name: str, label: 'StrOrPromise') -> WordsField:

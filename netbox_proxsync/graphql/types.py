@@ -47,12 +47,12 @@ __all__ = (
 class ProxSyncEndpointType(PrimaryObjectType):
     @resolved_field(annotate={'sync_status': sync_status()})
     def sync_status(self) -> str:
-        """How NetBox stands to Proxmox VE, in main."""
+        """Whether NetBox matches Proxmox VE, in main."""
         return cast(str, self.sync_status)
 
     @resolved_field(annotate={'last_sync': last_sync()})
     def last_sync(self) -> datetime | None:
-        """When NetBox was synced last, by a run for all guests."""
+        """Time of the last sync of all guests."""
         return cast(datetime | None, self.last_sync)
 
     hosts: list[str]

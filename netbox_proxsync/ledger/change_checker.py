@@ -82,7 +82,7 @@ class ChangeChecker:
         for kind in ROOTS:
             root = answers.get((kind, change.unit))
             if root and change.key != change.unit and self.contradicts_part(kind, change, root):
-                raise OutdatedError(Message('A user has decided about its guest or node since the plan was created.'))
+                raise OutdatedError(Message('A user has decided about the guest or node since the plan was created.'))
         if change.pointer and change.action in (Action.CREATE, Action.ADOPT) and change.kind in ROOTS:
             others = (each for identity, each in answers.items() if identity != (change.kind, change.key))
             if any(each.choice is Choice.LINK and each.pointer == change.pointer for each in others):

@@ -1,4 +1,4 @@
-"""Which Proxmox cluster each endpoint leads to."""
+"""Which Proxmox VE cluster each endpoint leads to."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

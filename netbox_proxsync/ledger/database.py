@@ -64,7 +64,7 @@ def reason_of(error: BaseException) -> Message:
         SERIALIZATION_FAILURE: Message('another transaction changed the same data at the same time'),
         DEADLOCK: Message('another transaction and this one were waiting for each other'),
         LOCK_TIMEOUT: Message('another transaction locked the same data for longer than lock_timeout allows'),
-        CANCELED: Message('it took longer than statement_timeout allows'),
+        CANCELED: Message('a statement took longer than statement_timeout allows'),
         FOREIGN_KEY_VIOLATION: Message('another transaction deleted a required object at the same time'),
     }
     # The further lines of PostgreSQL's messages quote values of the statement.

@@ -62,21 +62,33 @@ class CustomFields:
         """The fields for which NetBox refuses a new object with only their defaults, by model."""
         return {
             model: tuple(
-                Demand(model=model, plural=plural_of(model), field=each.name, reason=reason)
+                Demand(model=model, plural=plural, field=each.name, reason=reason)
                 for each in fields
-                if (reason := self.refused_default(each))
+                if (reason := self.refused_default(each, plural))
             )
             for model, fields in self.by_model.items()
+            for plural in (plural_of(model),)
         }
 
-    def refused_default(self, each: CustomField) -> Message:
-        """Why NetBox refuses a new object with the default of a field; '' if it does not."""
+    def refused_default(self, each: CustomField, plural: Message) -> Message:
+        """Why NetBox rejects a new object of a model with the default of a field; '' if it does not."""
+        names = {'field': each.name, 'objects': plural}
         if each.default in EMPTY:
-            return Message('is required and has no default') if each.required else NOTHING
+            required = Message('The custom field "{field}" of {objects} is required and has no default.', **names)
+            return required if each.required else NOTHING
         if each.unique:
-            return Message('is unique and has a default, which only one of them can have')
+            return Message(
+                'The custom field "{field}" of {objects} is unique and has a default, which only one object can have.',
+                **names,
+            )
         verdict = self.refused(each, each.default)
-        return Message('has a default that is not valid ({verdict})', verdict=verdict) if verdict else NOTHING
+        if not verdict:
+            return NOTHING
+        return Message(
+            'The custom field "{field}" of {objects} has an invalid default ({verdict}).',
+            **names,
+            verdict=verdict.as_phrase(),
+        )
 
     def refused_in(self, model: str, data: Mapping[str, Any]) -> dict[str, Message]:
         """Why NetBox refuses every change of an object, by the custom field with an invalid value."""
@@ -88,10 +100,12 @@ class CustomFields:
             if each.name in data:
                 verdict = self.refused(each, data[each.name])
             else:
-                verdict = Message('it has no value') if each.required and each.default is None else NOTHING
+                verdict = Message('The value is missing') if each.required and each.default is None else NOTHING
             if verdict:
                 found[each.name] = Message(
-                    'its custom field "{field}" is not valid ({verdict})', field=each.name, verdict=verdict.as_phrase()
+                    'The value of the custom field "{field}" is not valid ({verdict}).',
+                    field=each.name,
+                    verdict=verdict.as_phrase(),
                 )
         return found
 

@@ -56,7 +56,7 @@ def explain(error: Exception) -> Message:
     if isinstance(error, ProtectedError | RestrictedError):
         objects = error.protected_objects if isinstance(error, ProtectedError) else error.restricted_objects
         names = ', '.join(sorted(str(instance) for instance in objects)[:NAMES_SHOWN])
-        return Message('NetBox refuses the deletion because of dependent objects: {names}', names=names)
+        return Message('NetBox rejects the deletion because of dependent objects: {names}', names=names)
     text = str(error)
     if isinstance(text, Message):
         return text

@@ -105,7 +105,7 @@ class ValueResolver:
 
     def _referenced(self, ref: Ref) -> Pointer:
         if not self.exists(ref):
-            raise UnresolvedError(Message('It needs {label}, which could not be written.', label=ref.label))
+            raise UnresolvedError(Message('The object requires {label}, which could not be written.', label=ref.label))
         return self.objects.pointers[ref.kind, ref.key]
 
 

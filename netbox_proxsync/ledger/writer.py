@@ -197,7 +197,7 @@ class Writer:
         except EventsNotSentError as error:
             logger.exception(f'Event rules were not notified of changes to {units[0][0].unit} and others')
             message = Message(
-                'Some events could not be sent, because {reason}. What was written is retained.',
+                'Some events could not be sent: {reason}. The written changes are retained.',
                 reason=reason_of(error.__cause__ or error),
             )
             self.warn('events', message)
@@ -246,9 +246,7 @@ class Writer:
 
     def give_up(self, changes: list[Change], reason: Message) -> None:
         """Record that a unit could not be written because the database was busy."""
-        message = Message(
-            '{name} was not written, because {reason}. Run the sync again.', name=name_of(changes), reason=reason
-        )
+        message = Message('{name} was not written: {reason}. Run the sync again.', name=name_of(changes), reason=reason)
         results = [
             Result(change, ChangeOutcomeChoices.SKIPPED)
             if change.action is Action.CONFLICT

@@ -31,7 +31,7 @@ __all__ = ('remove_content_types', 'remove_references')
 APP = 'netbox_proxsync'
 EVENT_TYPES = 'proxsync_'
 # The name of the jobs that belong to no object.
-SCHEDULE = 'Proxmox sync schedule'
+SCHEDULE = 'Proxmox VE sync schedule'
 # Models whose objects are useless without an object type. Tags, permissions, custom fields and others only lose the
 # assignment.
 FOR_OBJECT_TYPES = (CustomLink, EventRule, ExportTemplate, SavedFilter)

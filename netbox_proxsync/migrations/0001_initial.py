@@ -326,8 +326,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                'verbose_name': 'Proxmox endpoint',
-                'verbose_name_plural': 'Proxmox endpoints',
+                'verbose_name': 'Proxmox VE endpoint',
+                'verbose_name_plural': 'Proxmox VE endpoints',
                 'ordering': ('name',),
                 'permissions': [
                     ('sync', 'Test the connection, preview and sync'),
@@ -885,8 +885,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                'verbose_name': 'Proxmox guest',
-                'verbose_name_plural': 'Proxmox guests',
+                'verbose_name': 'Proxmox VE guest',
+                'verbose_name_plural': 'Proxmox VE guests',
                 'ordering': ('endpoint_id', 'vmid', 'type'),
                 'indexes': [
                     models.Index(fields=['endpoint', 'state'], name='netbox_prox_endpoin_e4fcc3_idx'),
@@ -976,7 +976,7 @@ class Migration(migrations.Migration):
                 condition=models.Q(('enabled', True)),
                 fields=('cluster',),
                 name='netbox_proxsync_proxmoxendpoint_unique_enabled_cluster',
-                violation_error_message='Another enabled endpoint is synced with this cluster.',
+                violation_error_message='Another enabled endpoint is synchronized with this cluster.',
             ),
         ),
     ]

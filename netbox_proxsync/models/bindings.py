@@ -23,15 +23,15 @@ class Binding(ProxmoxObjectModel):
         verbose_name=_('endpoint'),
     )
     unit = models.CharField(
-        verbose_name=_('unit'),
+        verbose_name=_('guest or node'),
         max_length=100,
-        help_text=_('The guest or cluster that it belongs to, for example qemu/100'),
+        help_text=_('Guest, node or cluster of the object, for example qemu/100'),
     )
     object_type = models.ForeignKey(
         to='contenttypes.ContentType',
         on_delete=models.CASCADE,
         related_name='+',
-        verbose_name=_('object type'),
+        verbose_name=_('NetBox object type'),
     )
     object_id = models.PositiveBigIntegerField(
         verbose_name=_('object ID'),
@@ -80,7 +80,7 @@ class Binding(ProxmoxObjectModel):
     unmanaged = models.BooleanField(
         verbose_name=_('unmanaged'),
         default=False,
-        help_text=_('A user has detached the object: it is neither changed nor created again'),
+        help_text=_('A user has stopped managing the object: runs neither change it nor create it again'),
     )
 
     objects = MachineScopedQuerySet.as_manager()

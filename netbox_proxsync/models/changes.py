@@ -53,11 +53,11 @@ class SyncChange(ProxmoxObjectModel):
         help_text=_('Order within the run, from 0'),
     )
     unit = models.CharField(
-        verbose_name=_('unit'),
+        verbose_name=_('guest or node'),
         max_length=100,
         # Guest 99 comes before guest 100.
         db_collation='natural_sort',
-        help_text=_('The guest or cluster that it belongs to, for example qemu/100'),
+        help_text=_('Guest, node or cluster of the object, for example qemu/100'),
     )
     action = models.CharField(
         verbose_name=_('action'),
@@ -74,7 +74,7 @@ class SyncChange(ProxmoxObjectModel):
         to='contenttypes.ContentType',
         on_delete=models.CASCADE,
         related_name='+',
-        verbose_name=_('object type'),
+        verbose_name=_('NetBox object type'),
         blank=True,
         null=True,
     )

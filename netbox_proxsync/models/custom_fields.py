@@ -18,7 +18,7 @@ class ManagedCustomField(models.Model):
     )
     created = models.BooleanField(
         verbose_name=_('created'),
-        help_text=_('Otherwise it existed, and was adopted'),
+        help_text=_('Otherwise the object existed before and was adopted'),
     )
     object_type_added = models.BooleanField(
         verbose_name=_('object type added'),

@@ -26,9 +26,9 @@ class Decision(ProxmoxObjectModel):
         verbose_name=_('endpoint'),
     )
     unit = models.CharField(
-        verbose_name=_('unit'),
+        verbose_name=_('guest or node'),
         max_length=100,
-        help_text=_('The guest or node that it belongs to, for example qemu/100'),
+        help_text=_('Guest or node of the object, for example qemu/100'),
     )
     choice = models.CharField(
         verbose_name=_('decision'),
@@ -40,7 +40,7 @@ class Decision(ProxmoxObjectModel):
         to='contenttypes.ContentType',
         on_delete=models.CASCADE,
         related_name='+',
-        verbose_name=_('object type'),
+        verbose_name=_('NetBox object type'),
         blank=True,
         null=True,
     )

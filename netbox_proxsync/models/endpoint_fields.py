@@ -57,7 +57,7 @@ class ConnectionSettings(models.Model):
     ca_certificate = models.TextField(
         verbose_name=_('CA certificate'),
         blank=True,
-        help_text=_("In PEM form; Proxmox's own authority is /etc/pve/pve-root-ca.pem on each node"),
+        help_text=_("In PEM form; Proxmox VE's own authority is /etc/pve/pve-root-ca.pem on each node"),
     )
     fingerprint = models.CharField(
         verbose_name=_('fingerprint'),
@@ -101,30 +101,32 @@ class SSHSettings(models.Model):
         verbose_name=_('SSH port'),
         default=22,
         validators=[MinValueValidator(1), MaxValueValidator(65535)],
-        help_text=_('Of all nodes'),
+        help_text=_('SSH port of all nodes'),
     )
     ssh_password = SecretField(
         verbose_name=_('SSH password'),
         blank=True,
-        help_text=_('Of the user; or give a private key. Stored encrypted, never shown again'),
+        help_text=_(
+            'Password of the SSH user, unless a private key is set. Stored encrypted and never displayed again'
+        ),
     )
     ssh_private_key = SecretField(
         verbose_name=_('SSH private key'),
         blank=True,
-        help_text=_('Ed25519, ECDSA or RSA, with its BEGIN and END lines. Stored encrypted, never shown again'),
+        help_text=_('Ed25519, ECDSA or RSA, with its BEGIN and END lines. Stored encrypted and never displayed again'),
     )
     ssh_passphrase = SecretField(
         verbose_name=_('passphrase of the key'),
         blank=True,
-        help_text=_('If the private key is encrypted. Stored encrypted, never shown again'),
+        help_text=_('Required if the private key is encrypted. Stored encrypted and never displayed again'),
     )
     ssh_host_keys = models.TextField(
         verbose_name=_('SSH host keys'),
         blank=True,
         help_text=_(
-            'Connections are only made to hosts that present one of these keys. One per line: "host key-type key" as '
-            'ssh-keyscan prints it, or "host SHA256:..."; without a host, the key is valid for every node. The action '
-            '"SSH host keys" of a saved endpoint displays the keys of the nodes'
+            'NetBox only connects to hosts that present one of these keys. One per line: "host key-type key" as '
+            'ssh-keyscan prints it, or "host SHA256:..."; without a host, the key is valid for every node. The '
+            'action "SSH Host Keys" of a saved endpoint displays the keys of the nodes'
         ),
     )
 
@@ -257,8 +259,8 @@ class SyncSettings(models.Model):
         default=list,
         blank=True,
         help_text=_(
-            'Guests that match one of these: a name, or tag:, pool: or node: with one, separated by commas; * stands '
-            'for anything. For example: web-*, tag:prod. All guests if empty.'
+            'Only guests that match one of these are synchronized: a name, or tag:, pool: or node: with a name, '
+            'separated by commas; * matches any text. For example: web-*, tag:prod. Leave blank for all guests.'
         ),
     )
     exclude_guests = ArrayField(
@@ -291,19 +293,22 @@ class SyncSettings(models.Model):
     read_os_info = models.BooleanField(
         verbose_name=_('read operating systems'),
         default=False,
-        help_text=_('Ask the guest agent for the platform: one more call for each running virtual machine'),
+        help_text=_('Ask the guest agent for the platform: one more API request for each running virtual machine'),
     )
     read_host_names = models.BooleanField(
-        verbose_name=_('read host names'),
+        verbose_name=_('read hostnames'),
         default=False,
-        help_text=_('Ask the guest agent for the DNS name: one more call for each running virtual machine'),
+        help_text=_(
+            'Ask the guest agent for the hostname, which becomes the DNS name: one more API request for '
+            'each running virtual machine'
+        ),
     )
     ignored_interfaces = ArrayField(
         verbose_name=_('ignored interfaces'),
         base_field=models.CharField(max_length=64),
         default=default_ignored_interfaces,
         blank=True,
-        help_text=_('Addresses on interfaces with these names inside a guest are excluded; * stands for anything'),
+        help_text=_('Addresses on interfaces with these names inside a guest are excluded; * matches any text'),
     )
     ignored_prefixes = ArrayField(
         verbose_name=_('ignored prefixes'),
@@ -350,7 +355,7 @@ class SyncSettings(models.Model):
         verbose_name=_('address limit'),
         default=256,
         validators=[MinValueValidator(1), MaxValueValidator(10000)],
-        help_text=_('How many addresses of one guest are synced at most'),
+        help_text=_('Maximum number of addresses that are synchronized for one guest'),
     )
     field_policy = models.JSONField(
         verbose_name=_('field policy'),
@@ -362,7 +367,7 @@ class SyncSettings(models.Model):
         verbose_name=_('change limit'),
         default=20,
         validators=[MaxValueValidator(100)],
-        help_text=_('Percent of the objects of a kind that one run may retire, delete or release'),
+        help_text=_('Maximum percentage of the objects of each type that one run may retire, delete or release'),
     )
 
     write_policy = models.CharField(

@@ -126,7 +126,7 @@ SETTINGS: tuple[Setting, ...] = (
     switch('sync_nodes', Section.NODES, _('Sync nodes'), _('Nodes')),
     switch('create_vlans', Section.NODES, _('Create VLANs')),
     switch('read_os_info', Section.GUESTS, _('Read operating systems'), _('Operating systems')),
-    switch('read_host_names', Section.GUESTS, _('Read host names'), _('Host names')),
+    switch('read_host_names', Section.GUESTS, _('Read hostnames'), _('Hostnames')),
     Setting('ignored_interfaces', Section.GUESTS),
     Setting('ignored_prefixes', Section.GUESTS),
     Setting('interface_naming', Section.GUESTS),

@@ -158,13 +158,13 @@ def _clean_cluster(endpoint: 'ProxmoxEndpoint', errors: dict[str, Any]) -> None:
     user = current_user()
     if other := (others.restrict(user, 'view') if user else others).first():
         errors['cluster'] = _(
-            'The endpoint "{endpoint}" is synced with this cluster already. Two endpoints cannot share one: choose '
-            'another cluster, or disable one of the endpoints.'
+            'The endpoint "{endpoint}" is synchronized with this cluster already. Two endpoints cannot share a '
+            'cluster: choose another cluster, or disable one of the endpoints.'
         ).format(endpoint=other)
     else:
         errors['cluster'] = _(
-            'Another endpoint, which you may not view, is synced with this cluster already. Choose another '
-            'cluster, or disable this endpoint.'
+            'An endpoint that you do not have permission to view is synchronized with this cluster already. '
+            'Choose another cluster, or disable this endpoint.'
         )
 
 

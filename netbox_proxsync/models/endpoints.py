@@ -123,7 +123,7 @@ class ProxmoxEndpoint(
     enabled = models.BooleanField(
         verbose_name=_('enabled'),
         default=True,
-        help_text=_('A disabled endpoint is not synced'),
+        help_text=_('A disabled endpoint is not synchronized'),
     )
 
     # State
@@ -155,7 +155,7 @@ class ProxmoxEndpoint(
         blank=True,
         null=True,
         editable=False,
-        help_text=_('Time at which the guest list was last read'),
+        help_text=_('Time at which the list of guests was last read'),
     )
 
     cluster_identity = models.JSONField(
@@ -213,8 +213,8 @@ class ProxmoxEndpoint(
 
     class Meta:
         ordering = ('name',)
-        verbose_name = _('Proxmox endpoint')
-        verbose_name_plural = _('Proxmox endpoints')
+        verbose_name = _('Proxmox VE endpoint')
+        verbose_name_plural = _('Proxmox VE endpoints')
         permissions = [
             ('sync', 'Test the connection, preview and sync'),
             ('accept', 'Approve refused runs'),
@@ -224,7 +224,7 @@ class ProxmoxEndpoint(
                 fields=('cluster',),
                 condition=models.Q(enabled=True),
                 name='%(app_label)s_%(class)s_unique_enabled_cluster',
-                violation_error_message=_('Another enabled endpoint is synced with this cluster.'),
+                violation_error_message=_('Another enabled endpoint is synchronized with this cluster.'),
             ),
         )
 

@@ -75,7 +75,7 @@ class ProxmoxGuest(models.Model):
         verbose_name=_('name'),
         max_length=255,
         blank=True,
-        help_text=_('As Proxmox lists it; empty if it could not be read'),
+        help_text=_('As Proxmox VE lists it; empty if it could not be read'),
     )
     node = models.CharField(
         verbose_name=_('node'),
@@ -90,7 +90,7 @@ class ProxmoxGuest(models.Model):
     )
     tags = ArrayField(
         base_field=models.CharField(max_length=255),
-        verbose_name=_('Proxmox tags'),
+        verbose_name=_('Proxmox VE tags'),
         default=list,
         blank=True,
     )
@@ -99,14 +99,14 @@ class ProxmoxGuest(models.Model):
         default=False,
     )
     state = models.CharField(
-        verbose_name=_('state'),
+        verbose_name=_('sync status'),
         max_length=20,
         choices=GuestStateChoices,
     )
     reason = models.TextField(
         verbose_name=_('reason'),
         blank=True,
-        help_text=_('Reason for this state'),
+        help_text=_('Reason for this sync status'),
     )
     reason_source = models.JSONField(
         verbose_name=_('reason (template and parameters)'),
@@ -140,7 +140,7 @@ class ProxmoxGuest(models.Model):
         verbose_name=_('seen until'),
         blank=True,
         null=True,
-        help_text=_('When it was last seen, if Proxmox did not list it when it was last read'),
+        help_text=_('When it was last seen, if Proxmox VE did not list it when it was last read'),
     )
     # Written only when values become unreadable or readable again.
     known_until = models.DateTimeField(
@@ -169,8 +169,8 @@ class ProxmoxGuest(models.Model):
     class Meta:
         # By the columns themselves: ordering by the relation would order by the endpoint's name.
         ordering = ('endpoint_id', 'vmid', 'type')
-        verbose_name = _('Proxmox guest')
-        verbose_name_plural = _('Proxmox guests')
+        verbose_name = _('Proxmox VE guest')
+        verbose_name_plural = _('Proxmox VE guests')
         constraints = (
             # Its index also serves the ordering of lists.
             models.UniqueConstraint(

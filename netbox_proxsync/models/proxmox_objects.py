@@ -10,7 +10,7 @@ class ProxmoxObjectModel(models.Model):
     """Base class for models whose rows name one object of Proxmox VE."""
 
     kind = models.CharField(
-        verbose_name=_('kind'),
+        verbose_name=_('object type'),
         max_length=30,
     )
     key = models.CharField(

@@ -105,18 +105,18 @@ class MappingRule(PrimaryModel):
     )
     guest_tags = texts(
         _('guest tags'),
-        _("Proxmox's tags of the guest, separated by commas, for example: prod, web"),
+        _("Proxmox VE's tags of the guest, separated by commas, for example: prod, web"),
     )
     tag_match = models.CharField(
         verbose_name=_('tag match'),
         max_length=30,
         choices=TagMatchChoices,
         default=TagMatchChoices.ANY,
-        help_text=_('Whether one of the tags is enough'),
+        help_text=_('Whether the guest must have one or all of the tags'),
     )
     pools = texts(
         _('pools'),
-        _('One of these pools or of those nested in them, separated by commas: "web" holds "web/prod", too'),
+        _('One of these pools or a pool nested in them, separated by commas: "web" includes "web/prod"'),
     )
     nodes = texts(
         _('nodes'),
@@ -139,20 +139,20 @@ class MappingRule(PrimaryModel):
         verbose_name=_('template'),
         blank=True,
         null=True,
-        help_text=_('Whether the guest is a template. Templates are synced only by endpoints that say so.'),
+        help_text=_(
+            'Whether the guest is a template. Templates are only synchronized by endpoints with "sync templates"'
+        ),
     )
 
     # Outcome. The next rule that matches, and finally the endpoint, decides about empty fields.
     skip = models.BooleanField(
         verbose_name=_('skip the guest'),
         default=False,
-        help_text=_('The guest is not synced. Its existing NetBox objects are left unchanged.'),
+        help_text=_('The guest is not synchronized. Its existing NetBox objects are left unchanged.'),
     )
     role = related('dcim.DeviceRole', _('role'))
     tenant = related('tenancy.Tenant', _('tenant'))
-    platform = related(
-        'dcim.Platform', _('platform'), help_text=_('Instead of the one that the guest itself would get')
-    )
+    platform = related('dcim.Platform', _('platform'), help_text=_('Replaces the platform that the guest reports'))
     vrf = related('ipam.VRF', _('VRF'), help_text=_("VRF of the guest's addresses"))
     vlan_group = related(
         'ipam.VLANGroup', _('VLAN group'), help_text=_("Where the VLANs of the guest's interfaces are looked up")

@@ -134,18 +134,18 @@ class SyncRun(models.Model):
         verbose_name=_('counts'),
         default=dict,
         blank=True,
-        help_text=_('Number of changes by kind and action'),
+        help_text=_('Number of changes by object type and action'),
     )
     calls = models.PositiveIntegerField(
-        verbose_name=_('calls'),
+        verbose_name=_('API requests'),
         default=0,
-        help_text=_('API requests to Proxmox VE'),
+        help_text=_('Number of API requests to Proxmox VE'),
     )
     guests = models.PositiveIntegerField(
         verbose_name=_('guests'),
         blank=True,
         null=True,
-        help_text=_('Guests that Proxmox listed'),
+        help_text=_('Guests that Proxmox VE listed'),
     )
     messages = models.JSONField(
         verbose_name=_('messages'),
@@ -183,14 +183,14 @@ class SyncRun(models.Model):
         blank=True,
         null=True,
         editable=False,
-        help_text=_('The earlier run whose plan this one carries out'),
+        help_text=_('The earlier run whose plan this run applies'),
     )
     units = models.JSONField(
-        verbose_name=_('units'),
+        verbose_name=_('guests and nodes'),
         blank=True,
         null=True,
         editable=False,
-        help_text=_('The part of the plan that is carried out; none: all of it'),
+        help_text=_('The part of the plan that this run applies. Blank: the whole plan'),
     )
     actions = ArrayField(
         base_field=models.CharField(max_length=30, choices=ChangeActionChoices),
@@ -198,7 +198,7 @@ class SyncRun(models.Model):
         blank=True,
         null=True,
         editable=False,
-        help_text=_('The actions of the plan that are carried out; none: all of them'),
+        help_text=_('The actions of the plan that this run applies. Blank: all actions'),
     )
     vmids = ArrayField(
         base_field=models.PositiveIntegerField(),
@@ -206,14 +206,14 @@ class SyncRun(models.Model):
         blank=True,
         null=True,
         editable=False,
-        help_text=_('VM IDs of the guests that the run is limited to; none: all guests, and the cluster'),
+        help_text=_('VM IDs of the guests to which the run is limited. Blank: all guests, and the cluster'),
     )
     cluster_identity = models.JSONField(
         verbose_name=_('cluster identity'),
         default=dict,
         blank=True,
         editable=False,
-        help_text=_('Of the Proxmox cluster that was read'),
+        help_text=_('Of the Proxmox VE cluster that was read'),
     )
 
     shared_objects = models.JSONField(

@@ -64,11 +64,11 @@ def secret_needed_error(endpoint: 'ProxmoxEndpoint', secret: str, changed: Colle
         return str(column(type(endpoint), name).verbose_name)
 
     text = (
-        _('Enter the {secret} again, because this changes: {changed}. NetBox sends a stored secret only where it was '
-          'meant to go when it was entered.')
+        _('Enter the {secret} again, because this changes: {changed}. NetBox sends a stored secret only to the '
+          'destination for which it was entered.')
         if secret in API_SECRETS
-        else _('Enter the {secret} again or remove it, because this changes: {changed}. NetBox sends a stored secret '
-               'only where it was meant to go when it was entered.')
+        else _('Enter the {secret} again or remove it, because this changes: {changed}. NetBox sends a stored '
+               'secret only to the destination for which it was entered.')
     )  # fmt: skip
     return ValidationError(
         text.format(secret=label(secret), changed=', '.join(map(label, changed))), code='secret_needed'

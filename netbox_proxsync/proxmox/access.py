@@ -79,11 +79,11 @@ class Access:
     def parse(cls, token_id: str, permissions: Any) -> 'Access':
         """Return the privileges in an answer of `/access/permissions`. Raises ParseError."""
         if not isinstance(permissions, dict):
-            raise ParseError(Message('The answer is not a map of permissions.'))
+            raise ParseError(Message('The permissions are not a set of keys and values.'))
         granted = {}
         for path, privileges in permissions.items():
             if not isinstance(privileges, dict):
-                raise ParseError(Message('The permissions on {path} are not a map.', path=path))
+                raise ParseError(Message('The permissions on {path} are not a set of keys and values.', path=path))
             granted[path] = {privilege: boolean(propagates) for privilege, propagates in privileges.items()}
         return cls(token_id=token_id, permissions=granted)
 
@@ -295,7 +295,7 @@ class Access:
 def grant_remedy(command: str) -> Message:
     """Return the instruction for the administrator who can grant privileges."""
     return Message(
-        'Run this on a node as root: {command} (a token never has more privileges than its user)', command=command
+        'Run this on a node as root: {command} (a token never has more privileges than its user).', command=command
     )
 
 
@@ -343,5 +343,5 @@ def _intersection(one: Mapping[str, bool], other: Mapping[str, bool]) -> dict[st
 def _acl_row(row: Any) -> tuple[str, str, str]:
     """(path, role, user, group or token as an option of `pveum acl`)."""
     if not isinstance(row, dict) or not isinstance(row.get('path'), str):
-        raise ParseError(Message('The access control list holds something that is not an entry.'))
+        raise ParseError(Message('The access control list contains an invalid entry.'))
     return row['path'], str(row.get('roleid')), f'--{row.get("type")}s {shlex.quote(str(row.get("ugid")))}'

@@ -120,7 +120,7 @@ def _report(client: ProxmoxClient, history: TokenHistory, ssh: Reading[SSHSettin
         Check(
             label=Message('Connection'),
             ok=True,
-            detail=Message('{host} answers, and accepts the token.', host=client.host),
+            detail=Message('{host} is reachable and accepted the API token.', host=client.host),
         ),
         *_host_checks(client),
         _tls_check(client.connection),
@@ -167,7 +167,7 @@ def _tls_check(connection: Connection) -> Check:
         label=Message('Certificate'),
         ok=False,
         detail=Message('Not verified: the token can be intercepted.'),
-        remedy=Message('Compare the fingerprint with the one in Proxmox (System > Certificates), and pin it.'),
+        remedy=Message('Compare the fingerprint with the one in Proxmox VE (System > Certificates), and pin it.'),
         required=False,
     )
 
@@ -182,7 +182,7 @@ def _cluster_check(status: Reading[ClusterStatus], remedy: Message) -> Check:
         label=Message('Cluster'),
         ok=False,
         detail=Message('{cluster}, not quorate: runs do not treat any guest as missing', cluster=name),
-        remedy=Message('Bring the other nodes back, or connect to a node that is quorate.'),
+        remedy=Message('Bring the other nodes back online, or connect to a node that is quorate.'),
     )
 
 
@@ -257,7 +257,7 @@ def _privilege_checks(
     if hidden and not checks:
         checks.append(Check(label=Message('Privileges'), ok=False, detail=hidden))
     return checks or [
-        Check(label=Message('Privileges'), ok=True, detail=Message('The token may read everything that is needed.'))
+        Check(label=Message('Privileges'), ok=True, detail=Message('The token has all required privileges.'))
     ]
 
 
@@ -272,16 +272,18 @@ def _with_remedies(missing: Iterable[MissingPrivilege]) -> Iterator[tuple[Missin
         )
         remedy = grant_remedy(command)
         if len(names) > 1:
-            remedy = Message('{remedy}. It grants {privileges}.', remedy=remedy, privileges=joined(names, ', '))
+            remedy = joined((remedy, Message('This command grants: {privileges}.', privileges=joined(names, ', '))))
         for number, lack in enumerate(lacks):
             yield lack, EMPTY if number else remedy
 
 
 def _missing(lack: MissingPrivilege, lost_access: LostAccess | None) -> Message:
     if lost_access is None:
-        return Message('missing; needed for {feature}', feature=lack.feature)
+        return Message('missing; required for: {feature}', feature=lack.feature)
     return Message(
-        'missing; the token had it on {day}; needed for {feature}', day=lost_access.day, feature=lack.feature
+        'missing; the token had this privilege on {day}; required for: {feature}',
+        day=lost_access.day,
+        feature=lack.feature,
     )
 
 

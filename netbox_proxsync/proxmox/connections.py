@@ -91,30 +91,30 @@ class ContactPolicy:
         """
         literal = ip_address(address)
         for meant in _meant_by(literal):
-            self._check(str(Host(host, port)), host, literal, meant)
+            self._check(str(Host(host, port)), literal, meant)
         for possible in _possibly_meant_by(literal):
             if network := _containing(possible, self.denied):
-                raise self._denied(str(Host(host, port)), host, literal, possible, network)
+                raise self._denied(str(Host(host, port)), literal, possible, network)
 
-    def _check(self, shown: str, host: str, literal: Address, meant: Address) -> None:
-        which = _which(host, literal, meant)
+    def _check(self, shown: str, literal: Address, meant: Address) -> None:
+        address = _shown_address(literal, meant)
         if _containing(meant, NO_HOST):
             raise AddressNotAllowedError(
                 Message(
-                    'NetBox does not contact {shown}: {which} is not the address of a single host.',
+                    'NetBox does not contact {shown}: {address} is not the address of a single host.',
                     shown=shown,
-                    which=which,
+                    address=address,
                 ),
                 Message('Enter the name or the address of a node.'),
             )
         if network := _containing(meant, self.denied):
-            raise self._denied(shown, host, literal, meant, network)
+            raise self._denied(shown, literal, meant, network)
         if not _containing(meant, self.allowed):
             raise AddressNotAllowedError(
                 Message(
-                    'NetBox may not contact {shown}: {which} is in none of the allowed_networks {setting}.',
+                    'NetBox is not allowed to contact {shown}: {address} is in none of the allowed_networks {setting}.',
                     shown=shown,
-                    which=which,
+                    address=address,
                     setting=SETTING,
                 ),
                 Message(
@@ -124,13 +124,13 @@ class ContactPolicy:
             )
 
     @staticmethod
-    def _denied(shown: str, host: str, literal: Address, meant: Address, network: Network) -> AddressNotAllowedError:
+    def _denied(shown: str, literal: Address, meant: Address, network: Network) -> AddressNotAllowedError:
         return AddressNotAllowedError(
             Message(
-                'NetBox may not contact {shown}: {address} is in {network}, which is one of the '
+                'NetBox is not allowed to contact {shown}: {address} is in {network}, which is one of the '
                 'denied_networks {setting}.',
                 shown=shown,
-                address=_which(host, literal, meant),
+                address=_shown_address(literal, meant),
                 network=network,
                 setting=SETTING,
             ),
@@ -178,10 +178,9 @@ def _containing(address: Address, networks: Iterable[Network]) -> Network | None
     return next((network for network in networks if address in network), None)
 
 
-def _which(host: str, literal: Address, meant: Address) -> Message:
-    if meant != literal:
-        return Message('its address {literal}, which means {meant},', literal=literal, meant=meant)
-    return Message('this address') if str(literal) == host else Message('its address {literal}', literal=literal)
+def _shown_address(literal: Address, meant: Address) -> str:
+    """The address, and in parentheses the IPv4 address that is embedded in it."""
+    return str(literal) if meant == literal else f'{literal} ({meant})'
 
 
 class Sockets:

@@ -280,7 +280,7 @@ class Guest:
             a part of its answer that may concern such an interface could not be read.
         os_name: The operating system reported by the guest agent (`pretty-name`); None if not requested or not
             reported.
-        host_name: The host name reported by the guest agent; None likewise.
+        host_name: The hostname reported by the guest agent; None likewise.
         row_fingerprint: The fingerprint of its row in the list (see `guest_fingerprints`); '' if the row lacks values.
     """
 

@@ -37,7 +37,7 @@ __all__ = (
     'text',
 )
 
-# Proxmox: "1|on|yes|true" and "0|off|no|false", in any case.
+# Proxmox VE: "1|on|yes|true" and "0|off|no|false", in any case.
 BOOLEANS = {'1': True, 'on': True, 'yes': True, 'true': True, '0': False, 'off': False, 'no': False, 'false': False}
 
 SIZE_UNITS = {'': 0, 'K': 1, 'M': 2, 'G': 3, 'T': 4}  # powers of 1024
@@ -73,7 +73,7 @@ def _shown(value: object) -> str:
 
 
 def text(value: object) -> str:
-    """Return a text, which may be sent as a number (a host name `123`). Raises ParseError for anything else."""
+    """Return a text, which may be sent as a number (a hostname `123`). Raises ParseError for anything else."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):

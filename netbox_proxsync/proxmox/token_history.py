@@ -129,7 +129,7 @@ class TokenHistory:
         return {
             right: LostAccess(
                 Message(
-                    'The token no longer has {privilege} on {path} (it had it on {day})',
+                    'The token no longer has {privilege} on {path}. It had this privilege on {day}.',
                     privilege=right[0],
                     path=right[1],
                     day=day,

@@ -42,8 +42,8 @@ class Version(NamedTuple):
         match = NUMBER.fullmatch(text) if isinstance(text, str) else None
         if match is None or text is None:
             raise NotProxmoxError(
-                Message('{host} answers, but not as Proxmox VE does.', host=host),
-                Message('Is this the address of a Proxmox VE node, port 8006?'),
+                Message('{host} responded, but it is not Proxmox VE.', host=host),
+                Message('Check that this is the address of a Proxmox VE node, with port 8006.'),
             )
         version = cls(text, int(match[1]), int(match[2]))
         if version.major < MINIMUM_MAJOR:

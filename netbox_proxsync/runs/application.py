@@ -81,7 +81,7 @@ class Tally:
                 yield (
                     plural,
                     Message(
-                        'NetBox refused changes of {number} {objects} for the same reason. See these changes.',
+                        'NetBox rejected {number} changes for the same reason ({objects}). See these changes.',
                         number=number,
                         objects=plural,
                     ),
@@ -133,7 +133,7 @@ class Application:
         """What writes the plan, as the user of the run."""
         run = self.run
         origin = f' (plan of run {run.applies_id})' if run.applies_id else ''
-        message = f'Proxmox sync of {run.endpoint}, run {run.pk}{origin}'
+        message = f'Proxmox VE sync of {run.endpoint}, run {run.pk}{origin}'
         planned = (run.applies or run).started
         make = partial(ObjectWriter, run.endpoint, message[:MESSAGE_LENGTH], timezone.now(), planned)
         return Writer(

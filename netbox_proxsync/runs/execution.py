@@ -225,9 +225,9 @@ class Execution:
             # A field that an administrator has removed stays removed.
             if not problem.is_missing:
                 remedy = problem.remedy or Message('Run "proxsync_check --repair".')
-                message = Message('It {problem}', problem=problem.message)
+                message = problem.message
                 if problem.is_left_out:
-                    message = joined((message, Message('Runs leave it out until then.')))
+                    message = joined((message, Message('Runs do not write this custom field.')))
                 self.recorder.warn(f'custom field "{problem.name}"', message, remedy)
         if self.run.vmids is None:
             faults = {(notice.subject, notice.message) for notice in plan.notices if notice.is_fault}

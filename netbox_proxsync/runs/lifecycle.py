@@ -93,7 +93,7 @@ def end(run: SyncRun, values: Mapping[str, Any], endpoint_values: Mapping[str, A
     """
     values = {**values, 'completed': timezone.now()}
     if not SyncRun.objects.filter(pk=run.pk).update(**values):
-        raise SyncRun.DoesNotExist(Message('The run was deleted while it was being carried out.'))
+        raise SyncRun.DoesNotExist(Message('The run was deleted while it was in progress.'))
     for name, value in values.items():
         setattr(run, name, value)
     endpoint, status = ProxmoxEndpoint.objects.filter(pk=run.endpoint_id), values['status']
@@ -118,8 +118,8 @@ def find_dead(runs: QuerySet[SyncRun]) -> list[SyncRun]:
             run,
             RunStatusChoices.FAILED,
             Message(
-                'The worker that carried out this run has died, or its job was deleted. Guests that it had written are '
-                'whole; the next run does the rest.'
+                'The worker that executed this run terminated unexpectedly, or the job was deleted. Guests that '
+                'were written before are complete. The next run writes the others.'
             ),
         )
         RunLog(run).error(run.error)
@@ -139,7 +139,7 @@ def end_leftover_jobs(jobs: QuerySet[Job]) -> None:
     ended = SyncRun.objects.filter(completed__lt=timezone.now() - JOB_GRACE, status__in=RunStatusChoices.FINISHED)
     open_jobs = jobs.exclude(status__in=JobStatusChoices.TERMINAL_STATE_CHOICES)
     for job in open_jobs.filter(pk__in=ended.order_by().values('job')):
-        end_job(job, Message('The worker that carried it out has died, or the queue was emptied.'))
+        end_job(job, Message('The worker that executed the run terminated unexpectedly, or the queue was emptied.'))
 
 
 def is_dead(run: SyncRun) -> bool:
@@ -162,7 +162,7 @@ def end_dead_jobs(jobs: QuerySet[Job]) -> None:
         status = task and task.get_status()
         started_lately = status == JobStatus.STARTED and job.created > timezone.now() - JOB_GRACE
         if status not in WAITING_IN_QUEUE and not started_lately:
-            why = Message('The worker that carried it out has died, or the queue was emptied.')
+            why = Message('The worker that executed the run terminated unexpectedly, or the queue was emptied.')
             jobs.filter(pk=job.pk).update(status=JobStatusChoices.STATUS_FAILED, error=why, completed=timezone.now())
 
 

@@ -12,7 +12,7 @@ class InMaintenanceError(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            Message('NetBox is in maintenance mode, so no run is carried out. Run again when maintenance mode is off.')
+            Message('NetBox is in maintenance mode, so no run is executed. Run again when maintenance mode is off.')
         )
 
 

@@ -14,7 +14,7 @@ from ..models import SyncRun
 __all__ = ('PHASES', 'Progress')
 
 PHASES = {
-    'collect': _('Reading Proxmox'),
+    'collect': _('Reading Proxmox VE'),
     'plan': _('Comparing with NetBox'),
     'validate': _('Validating with NetBox'),
     'apply': _('Writing to NetBox'),

@@ -169,7 +169,9 @@ def why_reading_is_stale(source: SyncRun, by: SyncRun, guests_read: datetime | N
     )
     if is_newest and not later.exclude(mode=RunModeChoices.APPLY).exists():
         return EMPTY
-    return Message('A plan was applied that was created before the guests were last read. The next run compares it.')
+    return Message(
+        'A plan was applied that was created before the guests were last read. The next run compares the guest.'
+    )
 
 
 def refuse_unknown(units: list[str]) -> None:

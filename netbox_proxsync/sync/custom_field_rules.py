@@ -17,7 +17,7 @@ class Demand:
     Attributes:
         model: 'app_label.model_name'.
         plural: The display name of several of its objects.
-        reason: Why the default of the field is not sufficient, for the user: 'is required and has no default'.
+        reason: Why the default of the field is not sufficient, a sentence for the user.
     """
 
     model: str
@@ -39,19 +39,19 @@ class ValueLimits:
     def refusal(self, value: Value) -> Message:
         """Why NetBox refuses a value, for the user; '' if it accepts the value."""
         if value is None or value == '':
-            return Message('it is required') if self.required else EMPTY
+            return Message('A value is required') if self.required else EMPTY
         if isinstance(value, int | float) and not isinstance(value, bool) and (refusal := self.number_refusal(value)):
             return refusal
         if self.pattern and isinstance(value, str) and not re.match(self.pattern, value):
-            return Message('only what matches "{pattern}"', pattern=self.pattern)
+            return Message('The value must match "{pattern}"', pattern=self.pattern)
         if self.choices is not None and value not in self.choices:
-            return Message('"{value}" is not among its choices', value=value)
+            return Message('"{value}" is not one of the choices', value=value)
         return EMPTY
 
     def number_refusal(self, number: float) -> Message:
         """Why NetBox refuses a number, for the user; '' if it accepts the number."""
         if self.minimum is not None and number < self.minimum:
-            return Message('at least {number}', number=f'{self.minimum:g}')
+            return Message('The value must be at least {number}', number=f'{self.minimum:g}')
         if self.maximum is not None and number > self.maximum:
-            return Message('at most {number}', number=f'{self.maximum:g}')
+            return Message('The value must be at most {number}', number=f'{self.maximum:g}')
         return EMPTY

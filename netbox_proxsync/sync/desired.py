@@ -57,7 +57,7 @@ def left_out(inventory: Inventory, settings: Settings, vmids: Collection[int]) -
             if reason := why_left_out(guest, settings):
                 yield Notice(
                     subject=guest.key,
-                    message=Message('This run was to sync it, and did nothing: {reason}', reason=reason),
+                    message=Message('This run was to synchronize the guest, and did nothing: {reason}', reason=reason),
                 )
     for vmid in sorted(set(vmids) - there):
         yield Notice(subject=str(vmid), message=not_there(inventory, vmid))

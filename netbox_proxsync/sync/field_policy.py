@@ -34,7 +34,7 @@ def clean_policy(policy: Any) -> dict[str, str]:
         InvalidPolicyError: The policy is no mapping, or names a field or an owner that does not exist.
     """
     if not isinstance(policy, Mapping):
-        raise InvalidPolicyError(Message('Write {"kind.field": "fact", "editorial" or "ignored"}.'))
+        raise InvalidPolicyError(Message('Enter {"type.field": "fact", "editorial" or "ignored"}.'))
     fields = configurable()
     if mistakes := [text for name, choice in policy.items() for text in mistakes_in(name, choice, fields)]:
         raise InvalidPolicyError(*mistakes)
@@ -45,7 +45,10 @@ def mistakes_in(name: str, choice: Any, fields: Mapping[str, Field]) -> Iterator
     """Why an entry of a policy is not valid, as sentences for the administrator; at most one."""
     if name not in fields:
         yield joined(
-            (Message('"{field}" is not a field whose owner can be chosen.', field=name), suggestion(name, fields))
+            (
+                Message('"{field}" is not a field whose source of truth can be chosen.', field=name),
+                suggestion(name, fields),
+            )
         )
     elif choice not in choices_for(fields[name]):
         yield Message(
@@ -66,10 +69,10 @@ def suggestion(name: str, fields: Mapping[str, Field]) -> Message:
         return (
             Message('Fields of {kind}: {own}.', kind=kind, own=joined(own, ', '))
             if own
-            else Message('There is none in {kind}.', kind=kind)
+            else Message('{kind} has no such field.', kind=kind)
         )
     return Message(
-        'Write it as kind.field; kinds: {kinds}.',
+        'Enter it as type.field. Types: {kinds}.',
         kinds=joined(dict.fromkeys(field.partition('.')[0] for field in fields), ', '),
     )
 

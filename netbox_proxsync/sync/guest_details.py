@@ -22,7 +22,7 @@ from ..proxmox.messages import Message, as_json
 __all__ = ('details_of',)
 
 GUEST_ONLY = Message(
-    'It belongs to no network device (netN) of the guest in Proxmox: it is a passed-through NIC, '
+    'The interface belongs to no network device (netN) of the guest in Proxmox VE: it is a passed-through NIC, '
     'a bridge or a tunnel inside the guest, or its MAC address was changed there.'
 )
 

@@ -57,13 +57,13 @@ class GuestState:
 
 IGNORED = GuestState(State.IGNORED, Message('Excluded from synchronization by a user.'))
 
-REOPENED = GuestState(State.UNKNOWN, Message('It is no longer ignored. The next run compares it.'))
+REOPENED = GuestState(State.UNKNOWN, Message('The guest is no longer ignored. The next run compares it.'))
 
 # As a run finds the guest after these decisions.
-LINKED = GuestState(State.NEW, Message('NetBox has its virtual machine already; a sync adopts it.'))
+LINKED = GuestState(State.NEW, Message('NetBox already contains the virtual machine of the guest. A sync adopts it.'))
 SEPARATE = GuestState(State.NEW, Message('A virtual machine will be created.'))
 
-REVOKED = GuestState(State.UNKNOWN, Message('A decision about it was revoked. The next run compares it.'))
+REVOKED = GuestState(State.UNKNOWN, Message('A decision about the guest was revoked. The next run compares it.'))
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,12 +308,12 @@ def why_skipped(guest: Guest, settings: Settings) -> Message:
     if guest.type is GuestType.LXC and not settings.sync_containers:
         return Message('The endpoint does not sync containers.')
     if not settings.sync_templates and guest.template is True:
-        return Message('It is a template, and the endpoint does not sync templates.')
+        return Message('The guest is a template, and the endpoint does not sync templates.')
     if not settings.sync_templates and not known(guest.template):
         return EMPTY
     skip = decision_of(guest, settings).skip
     if isinstance(skip, Decided):
         return Message('The {rule} skips the guest.', rule=skip.deciding_rule)
     if skip is not None:
-        return joined((Message('The guest is not synced.'), skip.reason))
+        return joined((Message('The guest is not synchronized.'), skip.reason))
     return Message('A filter of the endpoint excludes the guest.')

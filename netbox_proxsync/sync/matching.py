@@ -254,7 +254,7 @@ def conflict_about(
 
 
 def refused_creation(kind: Kind, item: Item, existing: Existing, matches: Matches) -> Conflict | None:
-    """Why NetBox refuses to create the object; it is noted for the notices of the run, too."""
+    """Why NetBox would reject the new object; it is noted for the notices of the run, too."""
     demanded = demand_of_new(kind, item, existing)
     if demanded is None:
         return None
@@ -264,12 +264,12 @@ def refused_creation(kind: Kind, item: Item, existing: Existing, matches: Matche
         # Its parts cannot be created, either. The parts of a root are blocked with it.
         matches.skipped.add((item.kind, item.key))
     return Conflict(
-        Message(
-            'NetBox does not take it: the custom field "{field}" of {plural} {reason}. Give the '
-            'field a valid default, or do not require it.',
-            field=demand.field,
-            plural=demand.plural,
-            reason=demand.reason,
+        joined(
+            (
+                Message('NetBox would reject the new object.'),
+                demand.reason,
+                Message('Give the custom field "{field}" a valid default, or do not require it.', field=demand.field),
+            )
         )
     )
 

@@ -28,7 +28,7 @@ class PatternError(ValueError):
 
 class Pattern:
     """
-    A compiled pattern. Names are compared without regard to case, as host names are.
+    A compiled pattern. Names are compared without regard to case, as hostnames are.
 
     A glob must match the whole name; a regular expression may match any part of it.
     """

@@ -85,15 +85,19 @@ class Refusals:
             refused.pop(entry.name.removeprefix(CUSTOM), None)
         if not refused or not change.writes or change.action in (Action.DELETE, Action.CONFLICT):
             return change
-        reason = joined(refused.values(), '; ')
+        reason = joined(refused.values())
         self.unchangeable.setdefault((KINDS[change.kind].plural, reason), set()).add(change.key)
         return replace(
             change,
             action=Action.CONFLICT,
             fields=(),
             binding=None,
-            reason=Message(
-                'NetBox refuses every change of it, because {reason}. Correct that in NetBox.', reason=reason
+            reason=joined(
+                (
+                    Message('NetBox rejects every change of this object.'),
+                    reason,
+                    Message('Correct the value in NetBox.'),
+                )
             ),
         )
 
@@ -101,21 +105,13 @@ class Refusals:
         """What the run leaves out, for the user."""
         for demand, keys in self.demanded.items():
             # The reader may not have permission to view each guest.
-            details = {'field': demand.field, 'objects': demand.plural, 'reason': demand.reason, 'number': len(keys)}
             if demand.model in KIND_MODELS:
-                message = Message(
-                    'The custom field "{field}" of {objects} {reason}, so {number} {objects} are not created.',
-                    **details,
-                )
+                effect = Message('Objects that are not created: {number}.', number=len(keys))
             else:
-                message = Message(
-                    'The custom field "{field}" of {objects} {reason}, so {number} {objects} are not created: {names}.',
-                    **details,
-                    names=shown(keys),
-                )
+                effect = Message('Objects that are not created: {names}.', names=shown(keys))
             yield Notice(
                 subject=SUBJECT,
-                message=message,
+                message=joined((demand.reason, effect)),
                 remedy=Message(
                     'Give the custom field "{field}" a valid default, or do not require it.', field=demand.field
                 ),
@@ -123,11 +119,15 @@ class Refusals:
         for (plural, reason), keys in self.unchangeable.items():
             yield Notice(
                 subject=SUBJECT,
-                message=Message(
-                    'NetBox refuses every change of {number} {objects}, because {reason}.',
-                    number=len(keys),
-                    objects=plural,
-                    reason=reason,
+                message=joined(
+                    (
+                        Message(
+                            'NetBox rejects every change of some objects ({objects}: {number}).',
+                            objects=plural,
+                            number=len(keys),
+                        ),
+                        reason,
+                    )
                 ),
                 remedy=Message('Correct these values in NetBox, or change the custom field.'),
             )
@@ -135,20 +135,20 @@ class Refusals:
             yield Notice(
                 subject=SUBJECT,
                 message=Message(
-                    'The tag "{tag}" is limited to other object types than {objects}, so {number} {objects} are '
-                    'written without it.',
+                    'The tag "{tag}" is limited to other object types. Objects that are written without this tag: '
+                    '{objects} ({number}).',
                     tag=tag,
                     objects=plural,
                     number=len(keys),
                 ),
-                remedy=Message('Add {objects} to the object types of the tag, or remove its limits.', objects=plural),
+                remedy=Message('Add the object type to the tag ({objects}), or remove its limits.', objects=plural),
             )
         for (name, plural, refusal), keys in self.values.items():
             yield Notice(
                 subject=SUBJECT,
                 message=Message(
-                    'The custom field "{name}" refuses values from Proxmox VE ({refusal}), so '
-                    '{number} {objects} are written without them.',
+                    'The custom field "{name}" does not accept values from Proxmox VE ({refusal}). Objects that are '
+                    'written without this value: {objects} ({number}).',
                     name=name,
                     refusal=refusal,
                     number=len(keys),

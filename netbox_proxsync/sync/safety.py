@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from ..proxmox.messages import EMPTY, Message, gettext_noop, joined, list_of
+from ..proxmox.messages import EMPTY, Message, gettext_noop, joined
 from .changes import Action, Change, Plan
 from .kinds import KINDS
 from .settings import Settings
@@ -17,9 +17,9 @@ MINIMUM = 5
 # Actions that are counted together. Whether an interface is deleted or released depends on who created it, not on what
 # happened in Proxmox VE; the retirement of a guest and the end of a grace period are different events.
 COUNTED = {
-    Action.RETIRE: gettext_noop('retire {number}'),
-    Action.DELETE: gettext_noop('delete {number}'),
-    Action.RELEASE: gettext_noop('release {number}'),
+    Action.RETIRE: gettext_noop('{number} retired'),
+    Action.DELETE: gettext_noop('{number} deleted'),
+    Action.RELEASE: gettext_noop('{number} released'),
 }
 COUNTED_TOGETHER = ((Action.RETIRE,), (Action.DELETE, Action.RELEASE))
 
@@ -33,9 +33,9 @@ def why_unsafe(plan: Plan, existing: Existing, settings: Settings) -> Message:
     """
     if exceeded := list(beyond_limit(plan, existing, settings)):
         return Message(
-            'This run would {changes}. That exceeds the change limit of {limit} percent of the objects of a type. '
-            'Nothing was written. If this did not happen in Proxmox VE, check the hosts of the endpoint and the '
-            'privileges of its token, and sync again. If it did, approve this run.',
+            'This run exceeds the change limit of {limit} percent of the objects of a type. Changes beyond the limit: '
+            '{changes}. Nothing was written. If these objects were removed in Proxmox VE, approve this run. Otherwise, '
+            'check the hosts of the endpoint and the privileges of its token, and sync again.',
             changes=joined(exceeded, '; '),
             limit=settings.change_limit,
         )
@@ -43,7 +43,7 @@ def why_unsafe(plan: Plan, existing: Existing, settings: Settings) -> Message:
 
 
 def beyond_limit(plan: Plan, existing: Existing, settings: Settings) -> Iterator[Message]:
-    """What a plan removes beyond the limit: 'retire 6 of 12 virtual machines', in the order of the kinds."""
+    """What a plan removes beyond the limit: 'virtual machines: 6 retired (of 12)', in the order of the kinds."""
     managed = managed_units(existing)
     for kind in KINDS.values():
         for actions in COUNTED_TOGETHER:
@@ -52,7 +52,10 @@ def beyond_limit(plan: Plan, existing: Existing, settings: Settings) -> Iterator
             present = len(managed[kind.name] | {change.key for change in taken})
             if len(taken) >= MINIMUM and len(taken) * 100 > settings.change_limit * present:
                 yield Message(
-                    '{changes} of {number} {objects}', changes=counts_text(taken), number=present, objects=kind.plural
+                    '{objects}: {changes} (of {number})',
+                    objects=kind.plural,
+                    changes=counts_text(taken),
+                    number=present,
                 )
 
 
@@ -70,6 +73,6 @@ def managed_units(existing: Existing) -> dict[str, set[str]]:
 
 
 def counts_text(changes: list[Change]) -> Message:
-    """'delete 3 and release 2'"""
+    """'3 deleted, 2 released'"""
     numbers = Counter(change.action for change in changes)
-    return list_of(Message(COUNTED[action], number=number) for action, number in sorted(numbers.items()))
+    return joined((Message(COUNTED[action], number=number) for action, number in sorted(numbers.items())), ', ')

@@ -184,7 +184,7 @@ class Bound:
         last: The values that were last written or found equal.
         created_by_sync: Whether the sync created the object.
         missing_since: When the object was retired; None if it is not retired.
-        unmanaged: A user has detached the object: it is neither changed nor created again.
+        unmanaged: A user has stopped managing the object: it is neither changed nor created again.
         proxmox_values: The stored values of Proxmox VE that differ from the written ones, as JSON. They are only
             displayed.
         kept: The fields whose values in NetBox a user keeps: (value in Proxmox VE, value in NetBox) when that was

@@ -22,7 +22,7 @@ class AttentionTable(BaseTable):
         order_by='endpoint__name',
     )
     kind = tables.Column(
-        verbose_name=_('Kind'),
+        verbose_name=_('Category'),
         accessor='kind_label',
     )
     label = columns.TemplateColumn(

@@ -19,7 +19,7 @@ class BindingTable(NetBoxTable):
         linkify=True,
     )
     object_type = columns.ContentTypeColumn(
-        verbose_name=_('Object type'),
+        verbose_name=_('NetBox object type'),
     )
     object = tables.Column(
         verbose_name=_('Object'),

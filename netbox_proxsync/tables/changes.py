@@ -46,7 +46,7 @@ class SyncChangeTable(NetBoxTable):
         attrs={'td': {'class': 'text-break', 'style': 'min-width: 11rem'}},
     )
     object_type = columns.ContentTypeColumn(
-        verbose_name=_('Object type'),
+        verbose_name=_('NetBox object type'),
     )
     fields = columns.TemplateColumn(
         verbose_name=_('Fields'),

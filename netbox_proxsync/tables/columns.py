@@ -14,7 +14,7 @@ class KindColumn(tables.Column):
     """The label of a kind. Exports have the name that the API and field policies use."""
 
     def __init__(self) -> None:
-        super().__init__(verbose_name=_('Kind'))
+        super().__init__(verbose_name=_('Object type'))
 
     def render(self, value: str) -> str:
         return KindChoices.label(value)

@@ -22,7 +22,7 @@ class DecisionTable(NetBoxTable):
         verbose_name=_('Decision'),
     )
     object_type = columns.ContentTypeColumn(
-        verbose_name=_('Object type'),
+        verbose_name=_('NetBox object type'),
     )
     object = tables.Column(
         verbose_name=_('Object'),

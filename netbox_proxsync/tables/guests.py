@@ -35,7 +35,7 @@ class ProxmoxGuestTable(NetBoxTable):
         template_code='{% badge value bg_color=record.get_status_color %}',
     )
     state = columns.ChoiceFieldColumn(
-        verbose_name=_('State'),
+        verbose_name=_('Sync status'),
     )
     reason = LongTextColumn(
         verbose_name=_('Reason'),
@@ -48,7 +48,7 @@ class ProxmoxGuestTable(NetBoxTable):
         attrs=LONG_WORDS,
     )
     tags = columns.ArrayColumn(
-        verbose_name=_('Proxmox tags'),
+        verbose_name=_('Proxmox VE tags'),
     )
     template = columns.BooleanColumn(
         verbose_name=_('Template'),

@@ -77,20 +77,20 @@ def state_badge(guest: ProxmoxGuest) -> str:
 
 
 register_table_column(
-    ProxmoxColumn(ProxmoxGuest.get_state_display, html=state_badge, verbose_name=_('Proxmox state')),
+    ProxmoxColumn(ProxmoxGuest.get_state_display, html=state_badge, verbose_name=_('Proxmox VE sync status')),
     'proxmox_state',
     VirtualMachineTable,
 )
 register_table_column(
-    ProxmoxColumn(lambda guest: guest.node, verbose_name=_('Proxmox node')), 'proxmox_node', VirtualMachineTable
+    ProxmoxColumn(lambda guest: guest.node, verbose_name=_('Proxmox VE node')), 'proxmox_node', VirtualMachineTable
 )
 register_table_column(
-    ProxmoxColumn(lambda binding: binding.unit.partition('/')[2], verbose_name=_('Proxmox node')),
+    ProxmoxColumn(lambda binding: binding.unit.partition('/')[2], verbose_name=_('Proxmox VE node')),
     'proxmox_node',
     DeviceTable,
 )
 register_table_column(
-    ProxmoxColumn(lambda row: str(row.endpoint), verbose_name=_('Proxmox endpoint')),
+    ProxmoxColumn(lambda row: str(row.endpoint), verbose_name=_('Proxmox VE endpoint')),
     'proxmox_endpoint',
     VirtualMachineTable,
     DeviceTable,

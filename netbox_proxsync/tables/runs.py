@@ -44,7 +44,7 @@ class SyncRunTable(NetBoxTable):
         verbose_name=_('Guests'),
     )
     calls = NumberColumn(
-        verbose_name=_('Calls'),
+        verbose_name=_('API requests'),
     )
     changes = NumberColumn(
         verbose_name=_('Changes'),

@@ -82,7 +82,7 @@ def guest_of(binding: Binding) -> ProxmoxGuest | None:
 
 
 def web_url(endpoint: ProxmoxEndpoint, unit: str = '') -> str:
-    """The page of a guest or node ('qemu/100', 'node/pve1'), or of the cluster, in Proxmox's own web interface."""
+    """The page of a guest or node ('qemu/100', 'node/pve1'), or of the cluster, in Proxmox VE's own web interface."""
     # The format of Proxmox VE's web interface for a selected object (pve-manager, StateProvider.js).
     selected = f'#v1:0:={quote(unit, safe="")}' if unit and '#' not in unit else ''
     return f'https://{Host.parse(endpoint.hosts[0])}/{selected}'

@@ -27,9 +27,9 @@ PARTS = {
     'ha_state': _('HA state'),
     'addresses': _('Addresses'),
     'os_name': _('Operating system'),
-    'host_name': _('Host name'),
-    'size': _('Size of'),
-    'running': _('Running addresses of'),
+    'host_name': _('Hostname'),
+    'size': _('Size of the disk {key}'),
+    'running': _('Addresses of the NIC {key} in the guest'),
 }
 # `proxmox.inventory.AddressOrigin`
 ORIGINS = {
@@ -59,7 +59,7 @@ class GuestPanel(panels.ObjectAttributesPanel):
     lock = attrs.TextAttr('lock', label=_('Lock'))
     pool = attrs.TextAttr('pool')
     ha_state = attrs.TextAttr('ha_state', label=_('HA state'))
-    tags = attrs.ArrayAttr('tags', label=_('Proxmox tags'))
+    tags = attrs.ArrayAttr('tags', label=_('Proxmox VE tags'))
     template = attrs.BooleanAttr('template')
     last_seen = attrs.DateTimeAttr('last_seen', label=_('Last seen'))
     known_until = attrs.DateTimeAttr('known_until', label=_('Known until'))
@@ -142,7 +142,8 @@ class UnreadPanel(DetailPanel):
 
     def rows(self, guest: Any) -> list[dict[str, Any]]:
         return [
-            {**shown_reason(entry), 'part': PARTS.get(entry['part'], entry['part'])} for entry in guest.detail('unread')
+            {**shown_reason(entry), 'part': PARTS.get(entry['part'], entry['part']).format(key=entry['of'])}
+            for entry in guest.detail('unread')
         ]
 
     def should_render(self, context: dict[str, Any]) -> bool:

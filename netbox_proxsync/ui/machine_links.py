@@ -118,10 +118,10 @@ def suggested_guests(
 ) -> Iterable[Suggestion]:
     guests = linkable_guests(endpoints, user).select_related('endpoint')
     reasons = {
-        _('It is a candidate of the last run.'): Q(candidate_ids__contains=[machine.pk]),
-        _('It has the same name.'): Q(name__iexact=machine.name),
-        _('It has the same MAC address.'): with_macs(machine),
-        _('It has the same serial number.'): with_units(serial_units(machine, GUEST, endpoints)),
+        _('Candidate of the last run'): Q(candidate_ids__contains=[machine.pk]),
+        _('Same name'): Q(name__iexact=machine.name),
+        _('Same MAC address'): with_macs(machine),
+        _('Same serial number'): with_units(serial_units(machine, GUEST, endpoints)),
     }
     found: dict[int, Suggestion] = {}
     for reason, condition in reasons.items():
@@ -174,11 +174,11 @@ def suggested_nodes(device: Device, endpoints: Collection[ProxmoxEndpoint], user
     for node in linkable_nodes(endpoints, user):
         identity = (node.endpoint.pk, node.key)
         if identity in candidates:
-            node.reasons.append(_('It is a candidate of the last run.'))
+            node.reasons.append(_('Candidate of the last run'))
         if node.key.lower() == node_key(device.name or '').lower():
-            node.reasons.append(_('It has the same name.'))
+            node.reasons.append(_('Same name'))
         if identity in serials:
-            node.reasons.append(_('It has the same serial number.'))
+            node.reasons.append(_('Same serial number'))
         if node.reasons:
             yield node
 

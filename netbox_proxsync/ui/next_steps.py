@@ -21,7 +21,7 @@ class WaitingPlan:
     The newest plan of an endpoint, if it can be applied.
 
     Attributes:
-        run: The preview, or the blocked run.
+        run: The preview, or the refused run.
         number: The number of changes that can be applied.
         url, label: The button.
     """
@@ -100,7 +100,7 @@ def first_steps(endpoint: ProxmoxEndpoint, plan: WaitingPlan | None) -> list[Ste
         ),
         Step(
             _('Schedule'),
-            _('Set a sync interval, so that NetBox follows Proxmox VE.'),
+            _('Set a sync interval to keep NetBox up to date.'),
             endpoint.sync_interval is not None,
             url=f'{edit}#id_sync_interval',
             link=_('Set an Interval'),

@@ -20,7 +20,7 @@ from ..sync.rules import TARGETS, Decision, Rule, evaluate_rules, matches
 
 __all__ = ('Matching', 'StoredGuest', 'affected_guests', 'decision_about', 'matches_for', 'matching_guests')
 
-NEVER_READ = Message('No run has read it yet.')
+NEVER_READ = Message('No run has read the guest yet.')
 CACHED = '_proxsync_matching'
 
 

@@ -241,7 +241,7 @@ def choices_of(run: Any) -> list[tuple[str, 'StrOrPromise', list[tuple[str, 'Str
     """The filters for the changes of a run: tuples of parameter, label, and choices as (value, label)."""
     actions = {action for by_action in run.counts.values() for action in by_action}
     choices: list[tuple[str, StrOrPromise, list[tuple[str, StrOrPromise]]]] = [
-        ('kind', _('Kind'), [(kind, KindChoices.label(kind)) for kind in kinds_in_order(run.counts)]),
+        ('kind', _('Object type'), [(kind, KindChoices.label(kind)) for kind in kinds_in_order(run.counts)]),
         ('action', _('Action'), [choice for choice in choice_set_items(ChangeActionChoices) if choice[0] in actions]),
     ]
     outcomes = choice_set_items(ChangeOutcomeChoices)

@@ -199,7 +199,7 @@ class AttentionResolveView(AttentionMixin, GetReturnURLMixin, View):
         for name, reason in found.refused[:SHOWN_REFUSALS]:
             messages.error(request, f'{name}: {reason}')
         if (more := len(found.refused) - SHOWN_REFUSALS) > 0:
-            text = ngettext('{number} more was refused.', '{number} more were refused.', more)
+            text = ngettext('{number} more was rejected.', '{number} more were rejected.', more)
             messages.error(request, text.format(number=more))
         if not found.number and not found.refused:
             messages.warning(request, _('This decision is not possible about any of these rows.'))

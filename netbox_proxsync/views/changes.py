@@ -23,7 +23,7 @@ class SyncChangeListView(EmptyListMixin, generic.ObjectListView):
     filterset_form = forms.SyncChangeFilterForm
     table = tables.SyncChangeTable
     actions = (BulkExport,)
-    empty_text = _('No run has planned or made a change yet.')
+    empty_text = _('No run has planned or written a change yet.')
     empty_icon = 'file-compare'
 
 

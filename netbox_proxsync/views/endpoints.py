@@ -154,8 +154,8 @@ class ProxmoxEndpointDeleteView(generic.ObjectDeleteView):
         # NetBox shows the form as a page or as a dialog. Both contain the help text.
         form = DeleteForm(instance=instance, initial=request.GET)
         form.fields['changelog_message'].help_text = _(
-            'The virtual machines, devices and their components stay in NetBox and become unmanaged. Nothing changes '
-            'in Proxmox VE. A new endpoint for the same cluster takes them over.'
+            'The virtual machines, devices and their components are retained in NetBox and become unmanaged. '
+            'Nothing changes in Proxmox VE. A new endpoint for the same cluster takes them over.'
         )
         return {'form': form}
 

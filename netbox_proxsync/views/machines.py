@@ -1,4 +1,4 @@
-"""The tab *Proxmox* on NetBox's pages of virtual machines and devices."""
+"""The tab *Proxmox VE* on NetBox's pages of virtual machines and devices."""
 
 from typing import Any
 

@@ -120,7 +120,7 @@ class MappingRuleAPITestCase(GraphQLFilters, PluginAPI, APIViewTestCases.APIView
                 assert told in str(response.data[field]), response.data
         assert not MappingRule.objects.filter(name='New').exists()
 
-    def test_what_is_of_another_type_is_reported_at_its_field(self):
+    def test_a_value_of_the_wrong_type_is_reported_at_its_field(self):
         self.add_permissions('netbox_proxsync.change_mappingrule')
         rule = MappingRule.objects.first()
         for field, bad in (
@@ -382,7 +382,7 @@ class PlanAPITestCase(PluginAPI, APITestCase):
         assert not SyncRun.objects.exclude(applies=None).exists() or code == 202
         return response.data
 
-    def test_what_means_nothing_does_not_apply_all(self):
+    def test_an_unknown_selection_does_not_apply_the_whole_plan(self):
         for data, field in (
             ({'unit': ['qemu/100']}, 'unit'), ({'vmids': [100]}, 'vmids'), ({'units': []}, 'units'),
             ({'units': 'qemu/100'}, 'units'), ({'units': [{}]}, 'units'), ({'units': ['x' * 201]}, 'units'),
@@ -394,7 +394,7 @@ class PlanAPITestCase(PluginAPI, APITestCase):
         assert self.post(refused, 'accept', {'unit': ['qemu/100']}, 400)['unit']
         assert 'no changes of: qemu/100' in self.post(refused, 'accept', {'units': ['qemu/100']})['detail']
 
-    def test_what_is_not_in_the_plan(self):
+    def test_units_that_are_not_in_the_plan(self):
         assert 'qemu/999' in self.post(self.preview, 'apply', {'units': ['qemu/999', 'qemu/100']})['detail']
         many = self.post(self.preview, 'apply', {'units': [f'qemu/{number}' for number in range(200, 300)]})['detail']
         assert many.endswith('qemu/209, ....')
@@ -408,7 +408,7 @@ class PlanAPITestCase(PluginAPI, APITestCase):
             SyncRun.objects.exclude(pk=self.preview.pk).delete()
         assert 'not refused' in self.post(self.preview, 'accept')['detail']
 
-    def test_a_run_that_is_gone_or_may_not_be_seen(self):
+    def test_a_run_that_no_longer_exists_or_may_not_be_seen(self):
         other = make_run(make_endpoint('Other'), mode='preview')
         make_change(other, 0, outcome='planned')
         gone = SyncRun(pk=0)
@@ -431,7 +431,7 @@ class GraphQLBadInputTestCase(PluginAPI, APITestCase):
 
     user_permissions = ('netbox_proxsync.view_proxmoxendpoint', 'netbox_proxsync.view_proxmoxguest')
 
-    def test_what_cannot_be_asked(self):
+    def test_invalid_requests(self):
         make_guest(make_endpoint(token_secret=MARKER), 100)
         for query, told in (
             ('{ proxsync_endpoint(id: 0) { name } }', 'does not exist'),

@@ -109,7 +109,7 @@ def test_changes_are_resolved_all_or_none(endpoint, run, machines):
     refused = client.post(url, [*wanted[:2], {'id': separate.pk, 'choice': 'move'}], format='json')
     assert refused.status_code == 409
     assert refused.data['errors'] == [
-        {'id': separate.pk, 'errors': {'__all__': ['This decision cannot be made about an object of this kind.']}}
+        {'id': separate.pk, 'errors': {'__all__': ['This decision is not possible for an object of this type.']}}
     ]
     for bad, code in (
         ([*wanted, {'id': linked.pk, 'choice': 'separate'}], 400), ([{'id': 999999, 'choice': 'ignore'}], 400),

@@ -1,1 +1,1 @@
-"""Measures speed against what is promised; `make bench`. Not a test: figures of a busy machine mean nothing."""
+"""Measures the speed of syncs; `make bench`. Not a test, because results depend on the load of the machine."""

@@ -1,4 +1,4 @@
-"""A stand-in Proxmox in a process of its own, so that its work is not counted as the plugin's."""
+"""A stand-in Proxmox VE in a process of its own, so that its work is not counted as the plugin's."""
 
 import json
 import subprocess

@@ -73,7 +73,7 @@ def shots() -> Path | None:
 
 @pytest.fixture
 def person(site, browser, shots) -> Iterator[Callable[..., Person]]:
-    """Makes a user with a browser, logged in; at the end nobody may have met any trouble."""
+    """Create users with a browser, logged in. At the end, no page may have had an error."""
     from users.models import User
 
     people = []

@@ -69,7 +69,7 @@ def test_from_an_empty_netbox_to_a_synced_cluster(site, person, cluster):
     anna.page.fill('#id_hosts', f'{pve.host}:{pve.port}')
     anna.page.fill('#id_token_id', pve.token_id)
     anna.page.fill('#id_token_secret', pve.token_secret)
-    # The certificate of a fresh Proxmox is known to nobody: its fingerprint is fetched, compared, and taken over.
+    # The certificate of a fresh Proxmox VE is known to nobody: its fingerprint is fetched, compared, and taken over.
     anna.press('Fetch Fingerprints')
     anna.sees(pve.fingerprint)
     anna.picture('endpoint-add')
@@ -98,7 +98,7 @@ def test_from_an_empty_netbox_to_a_synced_cluster(site, person, cluster):
     anna.picture('run')
     assert VirtualMachine.objects.count() == 6
     anna.page.locator('.attr-table').get_by_role('link', name='Berlin', exact=True).click()
-    anna.sees('6 in Proxmox, 6 in NetBox')
+    anna.sees('6 in Proxmox VE, 6 in NetBox')
     anna.sees('2 of 2 nodes online')
     anna.page.get_by_role('link', name=re.compile('^Guests')).first.click()
     anna.page.get_by_role('link', name=names_of(pve)[vmid]).first.click()
@@ -148,7 +148,7 @@ def test_two_guests_of_a_preview_are_applied_and_the_others_are_not(site, person
     assert boxes.count() == 3
 
 
-def test_a_conflict_is_shown_with_its_reason_and_leads_to_what_stands_in_the_way(site, person, cluster):
+def test_a_conflict_has_a_reason_and_a_link_to_the_object_that_causes_it(site, person, cluster):
     pve = cluster('cologne', nodes=2, vms=2, containers=1, running=1, agent=1, ipv6=0, templates=0)
     vmid, name = next(iter(names_of(pve).items()))
     pve.set_addresses(vmid, 'net0', '10.99.0.5/24')
@@ -185,7 +185,7 @@ def test_a_conflict_is_shown_with_its_reason_and_leads_to_what_stands_in_the_way
     assert IPAddress.objects.get(address='10.99.0.5/24').assigned_object == interface
 
 
-def test_what_requires_a_user_is_decided_on_one_page(site, person, cluster):
+def test_items_of_needs_attention_are_decided_on_one_page(site, person, cluster):
     pve = cluster('trier', nodes=1, vms=0, containers=0, templates=0)
     names = [f'made-{number:03}' for number in range(200)]
     for number, name in enumerate(names):
@@ -335,7 +335,7 @@ def test_progress_is_seen_moving_and_a_run_is_canceled(site, person, cluster):
     emil.picture('progress')
     # It is still followed after the page is loaded again.
     emil.page.reload()
-    emil.sees('Reading Proxmox')
+    emil.sees('Reading Proxmox VE')
     emil.press('Cancel Run')
     emil.page.get_by_text('Canceled', exact=True).first.wait_for()
     run = SyncRun.objects.filter(endpoint=endpoint).first()
@@ -349,7 +349,7 @@ def test_who_may_only_view_sees_everything_and_can_start_nothing(site, person, c
     fred = person('fred', superuser=False)
     allow('fred', ['view'], ObjectType.objects.filter(app_label__in=['netbox_proxsync', 'virtualization']))
     fred.open(endpoint.get_absolute_url())
-    fred.sees('3 in Proxmox')
+    fred.sees('3 in Proxmox VE')
     for name in ('Test Connection', 'Preview', 'Sync', 'Edit', 'Delete'):
         assert fred.page.get_by_role('button', name=name, exact=True).count() == 0
     fred.open(run.get_absolute_url())

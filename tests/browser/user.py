@@ -90,13 +90,13 @@ class Person:
         self.page.get_by_role('link', name=name, exact=exact).first.click()
 
     def sees(self, text: str, seconds: float = 30) -> Locator:
-        """Wait until a text stands on the page."""
+        """Wait until the page contains a text."""
         found = self.page.get_by_text(text).locator('visible=true').first
         found.wait_for(timeout=seconds * 1000)
         return found
 
     def sees_the_end(self):
-        """Wait until the page of a run shows what it found."""
+        """Wait until the page of a run shows its result."""
         self.page.get_by_role('link', name='JSON').wait_for(timeout=60_000)
 
     def tab_to(self, target: Locator, key: str = 'Tab'):
@@ -111,7 +111,7 @@ class Person:
 
     @property
     def text(self) -> str:
-        """What stands on the page, without its frame."""
+        """The content of the page, without menu and footer."""
         return self.page.locator('.page-wrapper').inner_text()
 
     def picture(self, name: str):

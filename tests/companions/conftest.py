@@ -11,7 +11,7 @@ from .lab import Lab
 
 @pytest.fixture(scope='module')
 def kept(django_db_setup, django_db_blocker) -> Iterator[dict[str, str]]:
-    """A database of the module's own. Branches are schemas, which only what is committed gets into."""
+    """A database of the module's own. Branches are schemas, so changes must be committed to reach them."""
     with own_database('branch', django_db_blocker) as environment:
         yield environment
 
@@ -32,7 +32,7 @@ def little(kept) -> Iterator[Lab]:
 
 @pytest.fixture(scope='module')
 def synced(kept) -> Iterator[Lab]:
-    """The same, synced into main. What tests change in it stays: each goes by what it finds."""
+    """The same, synced into main. Changes of a test remain, so each test starts from the current state."""
     with Lab() as made:
         made.sync()
         yield made

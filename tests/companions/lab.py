@@ -24,7 +24,7 @@ from tests.scenarios.synced import APPS, pin, run_job
 
 SPEC = {'nodes': 1, 'vms': 2, 'containers': 1, 'templates': 0, 'multi_nic': 1, 'vlan': 1, 'ipv6': 1, 'running': 1}
 LITTLE = {'vms': 1, 'containers': 0, 'multi_nic': 0, 'ipv6': 0}
-# Of an endpoint's row, what tells how main stands. What was read of Proxmox is true whoever has asked.
+# Of an endpoint's row, what tells how main stands. What was read of Proxmox VE is true whoever has asked.
 OF_MAIN = ('status', 'last_run', 'guests_read', 'cluster', 'cluster_identity', 'next_sync')
 
 
@@ -81,7 +81,7 @@ class Lab:
         assert (preview.status, preview.counts, preview.error) == ('completed', {}, '')
 
     def content(self, branch: Branch | None = None) -> dict[tuple[str, str], dict[str, Any]]:
-        """What is bound, by kind and key, with all managed values, and what is remembered of them."""
+        """The bound objects by kind and key, with all managed values and the values of the bindings."""
         with activate_branch(branch):
             return {
                 (row.kind, row.key): {
@@ -101,7 +101,7 @@ class Lab:
         return next(guest.key for guest in self.guest_rows() if guest.vmid == vmid)
 
     def machine(self, vmid: int) -> VirtualMachine:
-        """The virtual machine of a guest, in what is active."""
+        """The virtual machine of a guest, in the active branch or main."""
         return Binding.objects.get(endpoint_id=self.endpoint.pk, kind='vm', key=self.unit(vmid)).object
 
     @staticmethod

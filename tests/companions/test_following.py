@@ -34,7 +34,7 @@ def test_changes_follow_and_what_a_user_did_in_main_meanwhile_is_a_conflict(sync
     lab.assert_nothing_left()
 
 
-def test_what_main_has_synced_since_follows_into_the_branch(synced: Lab):
+def test_a_branch_sync_copies_bindings_of_later_runs_in_main(synced: Lab):
     lab, pve = synced, synced.pve
     branch = lab.branch('Behind')
     one, other = sorted(guest.vmid for guest in pve.cluster.guests.values())[:2]
@@ -51,7 +51,7 @@ def test_what_main_has_synced_since_follows_into_the_branch(synced: Lab):
     lab.assert_nothing_left()
 
 
-def test_a_reverted_edit_is_made_again(synced: Lab):
+def test_a_reverted_edit_is_written_again(synced: Lab):
     lab, pve = synced, synced.pve
     vmid = max(guest.vmid for guest in pve.cluster.guests.values())
     before = lab.machine(vmid).name
@@ -66,7 +66,7 @@ def test_a_reverted_edit_is_made_again(synced: Lab):
     assert lab.machine(vmid).name == 'new-name'
 
 
-def test_what_users_detached_in_main_is_left_unchanged_by_the_next_run_in_a_branch(synced: Lab):
+def test_objects_unmanaged_in_main_are_left_unchanged_by_the_next_run_in_a_branch(synced: Lab):
     """Also where netbox-branching has nothing to sync: a decision alone is no change to it."""
     lab, pve = synced, synced.pve
     branch = lab.branch('Decided')

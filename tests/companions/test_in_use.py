@@ -75,7 +75,7 @@ def person(synced: Lab) -> Person:
     return Person(synced)
 
 
-def test_a_run_works_in_the_active_branch_and_says_so(synced: Lab, person: Person):
+def test_a_run_works_in_the_active_branch_and_reports_this(synced: Lab, person: Person):
     lab, pve = synced, synced.pve
     endpoint = lab.endpoint
     branch = lab.branch('Page')
@@ -145,7 +145,7 @@ def test_a_run_by_rest_goes_into_the_branch_of_the_header(synced: Lab, person: P
     assert SyncRun.objects.count() == runs
 
 
-def test_a_plan_is_applied_in_the_branch_in_which_it_was_made(synced: Lab, person: Person):
+def test_a_plan_is_applied_in_the_branch_in_which_it_was_created(synced: Lab, person: Person):
     lab = synced
     branch = lab.branch('Plan')
     lab.pve.rename(max(guest.vmid for guest in lab.pve.cluster.guests.values()), 'planned')
@@ -194,12 +194,12 @@ def test_nothing_starts_when_another_branch_is_active_than_the_page_said(synced:
     assert SyncRun.objects.count() == runs
 
 
-def test_what_is_the_same_in_every_branch_is_changed_in_main(synced: Lab, person: Person):
+def test_objects_shared_by_all_branches_are_changed_in_main(synced: Lab, person: Person):
     lab = synced
     branch = lab.branch('Edits')
     with lab.active(branch):
         binding, guest = Binding.objects.filter(kind='vm').first(), ProxmoxGuest.objects.first()
-    why = 'the branch "Edits" is active. Go back to main and change it there.'
+    why = 'the branch "Edits" is active. Switch to main and change it there.'
     for name, pk in (
         ('proxmoxguest-ignore', guest.pk),
         ('proxmoxguest-stop-managing', guest.pk),
@@ -212,9 +212,9 @@ def test_what_is_the_same_in_every_branch_is_changed_in_main(synced: Lab, person
     status, answer = person.api('post', pinned, branch, keys=[HOST_KEY])
     assert (status, why in answer['detail']) == (409, True)
     person.activate(branch)
-    assert 'Go back to main' in person.post('proxmoxendpoint_ssh_host_keys', lab.endpoint.pk, key=HOST_KEY, _confirm='')
-    assert 'Go back to main' in person.post('proxmoxguest_ignore', guest.pk)
-    assert 'Go back to main' in person.post('binding_stop_managing', binding.pk, _confirm='1')
+    assert 'Switch to main' in person.post('proxmoxendpoint_ssh_host_keys', lab.endpoint.pk, key=HOST_KEY, _confirm='')
+    assert 'Switch to main' in person.post('proxmoxguest_ignore', guest.pk)
+    assert 'Switch to main' in person.post('binding_stop_managing', binding.pk, _confirm='1')
 
     endpoint = reverse(f'{API}proxmoxendpoint-detail', args=[lab.endpoint.pk])
     status, answer = person.api('patch', endpoint, branch, description='edited')
@@ -223,7 +223,7 @@ def test_what_is_the_same_in_every_branch_is_changed_in_main(synced: Lab, person
     assert (status, why in str(answer)) == (400, True)
     status, answer = person.api('delete', endpoint, branch)
     assert (status, why in str(answer)) == (400, True)
-    assert 'Go back to main' in person.post('proxmoxendpoint_delete', lab.endpoint.pk, confirm='true')
+    assert 'Switch to main' in person.post('proxmoxendpoint_delete', lab.endpoint.pk, confirm='true')
     assert not MappingRule.objects.exists()
     unchanged = ProxmoxEndpoint.objects.get()
     assert (unchanged.description, unchanged.ssh_host_keys) == ('', '')
@@ -323,7 +323,7 @@ def test_a_branch_that_is_taken_away_while_a_run_writes_ends_the_run(synced: Lab
     assert not Binding.objects.filter(unit='x').exists()
 
 
-def test_of_a_deleted_endpoint_nothing_stays_in_a_branch(synced: Lab):
+def test_data_of_a_deleted_endpoint_is_removed_from_branches(synced: Lab):
     ready, waiting = synced.branch('Orphans'), synced.branch('Waiting')
     forget_other_endpoint(synced, ready, waiting)
 
@@ -365,7 +365,7 @@ def test_an_upgrade_reaches_the_open_branches(synced: Lab):
     forget_other_endpoint(synced, branch)
 
 
-def test_migrations_say_what_netbox_branching_cannot_see(synced: Lab):
+def test_migrations_declare_what_netbox_branching_cannot_detect(synced: Lab):
     """
     It looks at what is done to models that are there already, not at those that are made; and runs every RunPython.
     Left to itself it would break branches that were open when this plugin was installed.

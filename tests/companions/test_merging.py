@@ -68,7 +68,7 @@ def test_a_reverted_merge_leaves_nothing_that_the_next_run_would_take_for_an_edi
     lab.assert_nothing_left()
 
 
-def test_of_a_branch_that_is_thrown_away_nothing_stays_but_its_runs(little: Lab):
+def test_only_the_runs_of_a_deleted_branch_are_retained(little: Lab):
     lab = little
     branch, before = lab.branch(), rows()
     run = lab.sync(branch)
@@ -80,7 +80,7 @@ def test_of_a_branch_that_is_thrown_away_nothing_stays_but_its_runs(little: Lab)
     assert lab.sync().counts == run.counts
 
 
-def test_a_failed_carrying_is_made_good_by_the_command(little: Lab, capsys):
+def test_the_command_copies_bindings_that_could_not_be_copied(little: Lab, capsys):
     lab = little
     branch = lab.branch()
     lab.sync(branch)

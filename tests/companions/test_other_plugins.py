@@ -59,7 +59,7 @@ def client(run, admin_user) -> Client:
 pytestmark = pytest.mark.django_db
 
 
-def test_a_sync_writes_everything_but_what_another_plugin_refuses(run: SyncRun, pve):
+def test_a_sync_writes_everything_except_what_another_plugin_rejects(run: SyncRun, pve):
     assert run.status == 'completed_with_errors'
     refused = run.changes.exclude(outcome='applied')
     assert {(change.kind, change.outcome) for change in refused} == {('ip', 'failed')}

@@ -160,7 +160,7 @@ def test_guests_of_a_reverted_first_sync(lab: Lab):
     assert not ProxmoxGuest.objects.filter(virtual_machine__isnull=False).exists()
 
 
-def test_what_main_has_done_since_the_merge_stays(little: Lab):
+def test_changes_in_main_since_the_merge_are_retained(little: Lab):
     lab = little
     lab.sync()
     vmid = first_vmid(lab)

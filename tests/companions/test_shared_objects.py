@@ -1,4 +1,4 @@
-"""Shared objects that users rename while branches are open: branches and main remember what they have themselves."""
+"""Shared objects that users rename while branches are open: main and each branch have their own memory of them."""
 
 from dcim.models import Platform
 from extras.models import Tag
@@ -37,7 +37,7 @@ def test_a_run_in_a_branch_writes_nothing_into_mains_memory(little: Lab):
         assert SharedObject.objects.exists()
 
 
-def test_what_a_user_renamed_in_a_branch_and_merged_is_known_in_main(little: Lab):
+def test_an_object_renamed_in_a_merged_branch_is_known_in_main(little: Lab):
     lab = little
     branch = lab.branch()
     lab.sync(branch)
@@ -51,7 +51,7 @@ def test_what_a_user_renamed_in_a_branch_and_merged_is_known_in_main(little: Lab
     assert numbers() == before
 
 
-def test_what_a_user_renamed_in_main_is_known_in_a_branch_that_was_made_before_the_first_sync(little: Lab):
+def test_an_object_renamed_in_main_is_known_in_a_branch_created_before_the_first_sync(little: Lab):
     lab = little
     branch = lab.branch()
     lab.sync()
@@ -64,7 +64,7 @@ def test_what_a_user_renamed_in_main_is_known_in_a_branch_that_was_made_before_t
         assert numbers() == before
 
 
-def test_after_a_reverted_merge_they_are_made_again_and_after_another_merge_known_again(little: Lab):
+def test_after_a_reverted_merge_they_are_created_again_and_after_another_merge_known_again(little: Lab):
     lab = little
     branch = lab.branch()
     lab.sync(branch)

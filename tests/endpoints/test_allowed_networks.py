@@ -1,7 +1,7 @@
 """
-A node that was learned from Proxmox, a node over SSH, a host whose fingerprint is fetched, a proxy and what is behind
-it: nothing is contacted outside the networks that the plugin's settings allow, and the refusal says which setting that
-is.
+A node that was learned from Proxmox VE, a node over SSH, a host whose fingerprint is fetched, a proxy and the
+hosts behind it: nothing is contacted outside the networks that the plugin's settings allow, and the error names the
+setting.
 
 The recorded cluster has its nodes in 10.77.0.0/24. Tests and the demo may contact loopback addresses only, by
 tests/stack/configuration.py, and tests/stack/loopback.py notices whatever else is tried, in all of their processes.
@@ -145,10 +145,10 @@ class TestSSH:
     def test_no_node_of_a_recorded_cluster_is_contacted(self, standin, make_endpoint, sync):
         run = sync(with_ssh(standin(RECORDED), make_endpoint))
         assert run.status == 'completed'
-        told = {row['subject']: row for row in run.messages if 'NetBox may not contact' in row['message']}
+        told = {row['subject']: row for row in run.messages if 'NetBox is not allowed to contact' in row['message']}
         assert set(told) == {'node/pve1', 'node/pve2', 'node/pve3'}
         assert told['node/pve2']['message'] == (
-            f'NetBox may not contact 10.77.0.12:22: this address is in none of the {SETTING}.'
+            f'NetBox is not allowed to contact 10.77.0.12:22: 10.77.0.12 is in none of the {SETTING}.'
         )
         assert told['node/pve2']['remedy'] == (f'If NetBox should contact this address, add its network to {SETTING}.')
 
@@ -157,7 +157,7 @@ class TestSSH:
         assert report.ok
         checks = {check.label: f'{check.detail} {check.remedy}' for check in report.checks if not check.ok}
         for number, address in enumerate(NODES, 1):
-            assert f'may not contact {address}:22' in checks[f'SSH to pve{number}']
+            assert f'is not allowed to contact {address}:22' in checks[f'SSH to pve{number}']
             assert SETTING in checks[f'SSH to pve{number}']
 
     def test_host_keys_are_not_fetched(self, standin, make_endpoint, admin):
@@ -167,7 +167,7 @@ class TestSSH:
     def test_a_single_host_is_asked_where_its_api_is(self, standin, make_endpoint, sync, deny):
         """Its own address in the cluster's status is another one."""
         run = sync(with_ssh(standin('pve-8.4.21-solo'), make_endpoint, ssh_port=1))
-        assert not any('may not contact' in message['message'] for message in run.messages)
+        assert not any('is not allowed to contact' in message['message'] for message in run.messages)
         assert any('127.0.0.1:1' in message['message'] for message in run.messages)
 
 
@@ -181,7 +181,7 @@ class TestMembers:
         assert run.status == 'failed'
         assert f'127.0.0.1:{pve.port}' in run.error
         for address in NODES:
-            refusal = f'NetBox may not contact {address}:{pve.port}: this address is in none of the {SETTING}.'
+            refusal = f'NetBox is not allowed to contact {address}:{pve.port}: {address} is in none of the {SETTING}.'
             assert refusal in run.error
 
     @pytest.mark.parametrize('name', ['127.0.0.2', '127.2', '2130706434', '[::ffff:127.0.0.2]'])
@@ -210,7 +210,7 @@ class TestFingerprints:
             response = admin.post(url, {'hosts': '\n'.join(hosts), 'timeout': '3'})
             assert other.connections == 0
         text = response.content.decode()
-        assert text.count('may not contact') >= 4
+        assert text.count('is not allowed to contact') >= 4
         assert 'allowed_networks' in text
         assert 'denied_networks' in text
 
@@ -221,7 +221,7 @@ class TestProxies:
         settings.HTTP_PROXIES = {'https': 'http://user:hunter2@10.77.0.1:3128'}
         run = sync(make_endpoint(standin(nodes=1, vms=1, containers=1)))
         assert run.status == 'failed'
-        assert 'The proxy for 127.0.0.1 cannot be used. NetBox may not contact 10.77.0.1:3128' in run.error
+        assert 'The proxy for 127.0.0.1 cannot be used. NetBox is not allowed to contact 10.77.0.1:3128' in run.error
         assert SETTING in run.error
         assert 'hunter2' not in run.error
 
@@ -233,7 +233,7 @@ class TestProxies:
             run = sync(make_endpoint(pve, hosts=[f'{host}:{pve.port}']))
             assert proxy.connections == 0
         assert run.status == 'failed'
-        assert 'NetBox may not contact' in run.error
+        assert 'NetBox is not allowed to contact' in run.error
         assert '_networks in PLUGINS_CONFIG' in run.error
 
     def test_the_certificate_behind_a_proxy_is_not_fetched_around_it(self, standin, make_endpoint, sync, settings):

@@ -62,7 +62,7 @@ def assert_nothing_written(before: int):
     assert ObjectChange.objects.count() == before
 
 
-def test_the_job_says_what_is_wrong_and_writes_nothing(broken, sync):
+def test_the_job_reports_the_error_and_writes_nothing(broken, sync):
     endpoint, word = broken
     before = ObjectChange.objects.count()
     run = sync(endpoint)
@@ -73,14 +73,14 @@ def test_the_job_says_what_is_wrong_and_writes_nothing(broken, sync):
     assert endpoint.token_secret.reveal() not in json.dumps([run.error, run.messages, run.job.error, str(run.job.data)])
 
 
-def test_the_connection_test_says_what_is_wrong(broken):
+def test_the_connection_test_reports_the_error(broken):
     endpoint, word = broken
     report = check_connection(endpoint)
     assert not report.ok
     assert_is_for_people(f'{report.error} {report.remedy}', word)
 
 
-def test_the_command_says_what_is_wrong(broken, capsys):
+def test_the_command_reports_the_error(broken, capsys):
     endpoint, word = broken
     error = io.StringIO()
     with pytest.raises(SystemExit) as caught:
@@ -111,7 +111,7 @@ def test_a_token_without_rights_writes_no_guest_and_says_how_to_grant_them(stand
     assert any('pveum' in check.remedy for check in report.checks if not check.ok)
 
 
-@pytest.mark.parametrize(('kind', 'word'), [('not-proxmox', 'Proxmox'), ('old', '6.4')])
+@pytest.mark.parametrize(('kind', 'word'), [('not-proxmox', 'Proxmox VE'), ('old', '6.4')])
 def test_a_server_that_is_not_one(kind, word, standin, make_endpoint, sync):
     pve = standin(**(SMALL | ({'version': '6.4-15'} if kind == 'old' else {})))
     if kind == 'not-proxmox':

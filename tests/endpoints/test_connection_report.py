@@ -60,7 +60,7 @@ def of_page(client, endpoint) -> str:
     ],
     ids=['well', 'nothing', 'guests', 'pools', 'quorum', 'resources', 'token'],
 )
-def test_one_truth_for_page_rest_and_command(trouble, connected, ok, pve, make_endpoint, admin):
+def test_page_rest_and_command_have_the_same_status(trouble, connected, ok, pve, make_endpoint, admin):
     endpoint = make_endpoint(pve)
     trouble(pve)
     report = of_rest(admin, endpoint)

@@ -86,7 +86,7 @@ class TestFetching:
     def test_a_bad_timeout_is_no_matter(self, client, pve, timeout):
         assert pve.fingerprint in self.fetch(client, host(pve), timeout=timeout)
 
-    def test_behind_a_proxy_it_says_so(self, client, pve, settings):
+    def test_behind_a_proxy_a_message_is_displayed(self, client, pve, settings):
         settings.HTTP_PROXIES = {'https': 'http://proxy.example.com:3128'}
         page = self.fetch(client, host(pve))
         assert 'through a proxy' in page
@@ -106,7 +106,7 @@ class TestTakingOver:
         assert '<div id="tls-mode-input" hx-swap-oob="true">' in page
         assert re.search(r'<option value="fingerprint"\s+selected', page)
 
-    def test_what_is_none_is_refused(self, client):
+    def test_an_invalid_fingerprint_is_rejected(self, client):
         assert 'not a SHA-256 fingerprint' in self.use(client, '"><script>alert(1)</script>')
 
     def test_the_whole_way_to_an_endpoint_that_works(self, client, pve, sync):
@@ -182,7 +182,7 @@ class TestSeveral:
         assert clean_fingerprint(text) == stored
 
     @pytest.mark.parametrize('text', ['AB:CD', f'{ONE}, AB', f'{ONE} x', 'a' * 63, f'{ONE}{TWO}x'])
-    def test_what_is_none(self, text):
+    def test_invalid_fingerprints(self, text):
         with pytest.raises(ValidationError, match='SHA-256'):
             clean_fingerprint(text)
 

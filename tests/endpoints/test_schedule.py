@@ -23,7 +23,7 @@ MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2060, 1, 1), timezones=st.
 
 class TestSlots:
     @given(st.integers(1, 10**9), INTERVALS, MOMENTS)
-    def test_they_come_once_in_every_interval_always_at_the_same_time(self, endpoint_id, interval, now):
+    def test_syncs_start_once_in_every_interval_at_the_same_time(self, endpoint_id, interval, now):
         first = next_slot(endpoint_id, interval, now)
         assert now < first <= now + timedelta(minutes=interval)
         assert next_slot(endpoint_id, interval, first) - first == timedelta(minutes=interval)
@@ -35,7 +35,7 @@ class TestSlots:
         minutes = {int((next_slot(pk, interval, now) - now).total_seconds() // 60) for pk in range(1, 31)}
         assert len(minutes) > 20
 
-    def test_one_that_was_missed_is_not_made_up_for(self):
+    def test_a_missed_quick_run_is_omitted(self):
         slot = datetime(2026, 1, 1, tzinfo=UTC)
         assert not too_late(slot, 60, slot + timedelta(minutes=59))
         assert too_late(slot, 60, slot + timedelta(minutes=60))
@@ -51,13 +51,13 @@ def due(endpoint: ProxmoxEndpoint, ago: timedelta = timedelta(seconds=1)) -> dat
 
 
 def tick() -> list[str]:
-    """The system job, and what it says."""
+    """The system job, and its log."""
     return [entry['message'] for entry in ScheduleJob.enqueue(immediate=True).log_entries]
 
 
 @pytest.mark.django_db
 def test_finished_jobs_of_the_schedule_are_deleted_after_an_hour(queue):
-    def finished(status: str, name: str = 'Proxmox sync schedule') -> Job:
+    def finished(status: str, name: str = 'Proxmox VE sync schedule') -> Job:
         return Job.objects.create(name=name, status=status, job_id=uuid4(), queue_name='default')
 
     completed = [finished('completed') for _minute in range(70)]
@@ -90,7 +90,7 @@ class TestStarting:
         assert endpoint.next_sync == next_slot(endpoint.pk, 60, before)
         assert not endpoint.runs.exists()
 
-    def test_what_is_due_is_queued_once_with_its_time_limit(self, endpoint, queue, django_capture_on_commit_callbacks):
+    def test_a_due_sync_is_queued_once_with_its_time_limit(self, endpoint, queue, django_capture_on_commit_callbacks):
         due(endpoint)
         with django_capture_on_commit_callbacks(execute=True):
             assert len(tick()) == 1
@@ -119,7 +119,7 @@ class TestStarting:
         assert tick() == []
         assert not SyncRun.objects.exists()
 
-    def test_missed_slots_are_not_made_up_for(self, endpoint):
+    def test_missed_turns_are_omitted(self, endpoint):
         due(endpoint, ago=timedelta(days=2))
         assert 'waits for its next turn' in tick()[0]
         endpoint.refresh_from_db()
@@ -160,7 +160,7 @@ class TestScheduleItself:
                 ScheduleJob.enqueue_once(interval=1)
         assert ScheduleJob.get_jobs().count() == 1
 
-    def test_what_a_killed_worker_has_left_does_not_end_it(self, queue, django_capture_on_commit_callbacks):
+    def test_the_schedule_continues_after_a_worker_was_killed(self, queue, django_capture_on_commit_callbacks):
         running = Job.objects.create(
             name=ScheduleJob.name, interval=1, status='running', job_id='0d0e1a5c-53c5-4a55-a1a6-6f2b0f8a9c01'
         )
@@ -174,7 +174,9 @@ class TestScheduleItself:
             dead.refresh_from_db()
             assert (dead.status, 'has died' in dead.error) == ('failed', True)
 
-    def test_it_sees_to_its_successor_before_it_works(self, queue, monkeypatch, django_capture_on_commit_callbacks):
+    def test_the_next_job_is_scheduled_before_the_work_starts(
+        self, queue, monkeypatch, django_capture_on_commit_callbacks
+    ):
         """As a worker that is killed in the middle of it."""
 
         def killed(*args):

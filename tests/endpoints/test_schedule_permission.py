@@ -172,7 +172,7 @@ def test_the_permission_has_to_be_for_what_it_was_and_for_what_it_becomes(client
     assert set(ProxmoxEndpoint.objects.values_list('name', 'sync_interval')) == {('Lab', None), ('Mine', None)}
 
 
-def test_to_end_a_schedule_takes_nothing(client):
+def test_ending_a_schedule_requires_no_further_permission(client):
     endpoint = make_row(sync_interval=60)
     assert change_by_rest(client, endpoint, {'sync_interval': None}) == ''
     assert ProxmoxEndpoint.objects.get().sync_interval is None

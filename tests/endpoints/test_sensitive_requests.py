@@ -218,7 +218,7 @@ def test_neither_redis_nor_a_table_has_them(way, admin, webhook, django_capture_
     assert tables_with('netbox@pve!') or not ProxmoxEndpoint.objects.exists()
 
 
-def test_what_is_not_an_endpoint_is_copied_as_ever(admin, webhook, django_capture_on_commit_callbacks):
+def test_requests_for_other_objects_are_copied_unchanged(admin, webhook, django_capture_on_commit_callbacks):
     from dcim.models import Site
 
     EventRule.objects.get().object_types.add(ObjectType.objects.get_for_model(Site))
@@ -246,7 +246,7 @@ class TestBackgroundJobs:
         sent = {'data': text} if method == 'direct' else {'upload_file': SimpleUploadedFile('x.json', text.encode())}
         with django_capture_on_commit_callbacks(execute=True):
             page = admin.post(reverse(f'{NAME}_bulk_import'), {**form, **sent})
-        assert (page.status_code, 'not taken in a background job' in page.content.decode()) == (200, True)
+        assert (page.status_code, 'cannot be set by a background job' in page.content.decode()) == (200, True)
         assert self.nothing_waits()
         assert not ProxmoxEndpoint.objects.exists()
 
@@ -264,14 +264,14 @@ class TestBackgroundJobs:
         file = SimpleUploadedFile('x.json', text.encode())
         sent = {**form, 'import_method': 'upload', 'upload_file': file}
         assert admin.post(reverse(f'{NAME}_bulk_import'), sent).status_code == 302
-        assert Job.objects.filter(name='Bulk import 1 Proxmox endpoints').count() == 2
+        assert Job.objects.filter(name='Bulk import 1 Proxmox VE endpoints').count() == 2
 
     def test_a_bulk_edit_of_secrets_is_refused(self, admin, django_capture_on_commit_callbacks):
         endpoint = make_row()
         form = {'pk': [endpoint.pk], '_apply': 'on', 'background_job': 'on', 'description': SEEN}
         with django_capture_on_commit_callbacks(execute=True):
             page = admin.post(reverse(f'{NAME}_bulk_edit'), {**form, 'ssh_user': 'netbox', 'ssh_password': MARKER})
-        assert (page.status_code, 'not taken in a background job' in page.content.decode()) == (200, True)
+        assert (page.status_code, 'cannot be set by a background job' in page.content.decode()) == (200, True)
         assert self.nothing_waits()
         with django_capture_on_commit_callbacks(execute=True):
             assert admin.post(reverse(f'{NAME}_bulk_edit'), form).status_code == 302
@@ -286,7 +286,7 @@ class TestBackgroundJobs:
             answer = getattr(admin, method)(
                 reverse(f'{API}-list') + '?background=true', rows, content_type='application/json'
             )
-        assert (answer.status_code, 'not taken in a background job' in answer.content.decode()) == (400, True)
+        assert (answer.status_code, 'cannot be set by a background job' in answer.content.decode()) == (400, True)
         assert self.nothing_waits()
 
     def test_rest_without_them_waits(self, admin, django_capture_on_commit_callbacks):
@@ -352,7 +352,7 @@ def fails(client: Client, method: str, url: str, *args, **kwargs) -> str:
 
 
 def writes(endpoint: ProxmoxEndpoint) -> dict[str, tuple]:
-    """Requests that bring secrets: method, URL, and what is sent."""
+    """Requests with secrets: method, URL and body."""
     text = 'application/json'
     row = {**ROW, 'hosts': ['pve1'], 'name': 'New'}
     add, edit = reverse(f'{NAME}_add'), reverse(f'{NAME}_edit', args=[endpoint.pk])

@@ -157,7 +157,7 @@ def test_the_hardware_of_another_machine_is_not_taken(cluster):
     _, nodes, endpoint = cluster
     nodes['pve2'].answers = answers('proxy')
     inventory = read(endpoint)
-    assert 'calls itself proxy' in inventory.nodes[1].hardware.reason
+    assert 'its name is proxy' in inventory.nodes[1].hardware.reason
     assert [notice.subject for notice in inventory.warnings] == ['node/pve2']
 
 
@@ -202,14 +202,14 @@ def test_the_connection_test_has_a_line_for_each_node(cluster, admin):
     report = check_connection(endpoint)
     assert report.ok
     lines = {check.label: check for check in report.checks}
-    assert 'does not show the SSH host key that is pinned' in lines['SSH to pve1'].detail
+    assert 'does not present the SSH host key that is pinned' in lines['SSH to pve1'].detail
     assert 'No SSH host key is pinned' in lines['SSH to pve2'].detail
     assert not lines['SSH to pve1'].required
     ProxmoxEndpoint.objects.update(ssh_host_keys=pins(nodes))
     for node in nodes.values():
         node.password = 'another'
     page = admin.post(reverse('plugins:netbox_proxsync:proxmoxendpoint_test', args=[endpoint.pk]))
-    assert 'refused the password of netbox' in page.content.decode()
+    assert 'rejected the password of netbox' in page.content.decode()
     assert PASSWORD not in page.content.decode()
 
 
@@ -242,13 +242,13 @@ def test_keys_are_shown_and_exactly_those_that_were_shown_are_pinned(cluster, ad
     assert endpoint.ssh_host_keys == pins(nodes)
 
 
-def test_what_cannot_be_shown_says_why(cluster, admin):
+def test_a_key_that_cannot_be_displayed_has_a_reason(cluster, admin):
     pve, _, endpoint = cluster
     url = reverse('plugins:netbox_proxsync:proxmoxendpoint_ssh_host_keys', args=[endpoint.pk])
     ProxmoxEndpoint.objects.update(ssh_port=1)
     assert 'refused the connection' in admin.post(url).content.decode()
     pve.impostor('html')
-    assert 'not as Proxmox VE does' in admin.post(url).content.decode()
+    assert 'it is not Proxmox VE' in admin.post(url).content.decode()
 
 
 def test_no_key_and_no_nonsense_is_pinned(cluster, admin):
@@ -386,7 +386,7 @@ def test_the_form_keeps_takes_and_removes_them(stored, admin):
     [
         ({'ssh_private_key': ''}, 'ssh_password', 'needs a password or a private key'),
         ({'ssh_password': PASSWORD}, 'ssh_private_key', 'Give one of them'),
-        ({'ssh_passphrase': 'wrong'}, 'ssh_passphrase', 'does not open'),
+        ({'ssh_passphrase': 'wrong'}, 'ssh_passphrase', 'does not decrypt'),
         ({'ssh_passphrase': ''}, 'ssh_passphrase', 'is encrypted'),
         ({'ssh_private_key': 'ssh-ed25519 AAAA'}, 'ssh_private_key', 'public key'),
         ({'ssh_host_keys': 'pve1 ssh-ed25519 AAAA'}, 'ssh_host_keys', 'cut off'),
@@ -396,7 +396,7 @@ def test_the_form_keeps_takes_and_removes_them(stored, admin):
         ({'ssh_port': 0}, 'ssh_port', '1'),
     ],
 )
-def test_what_cannot_be_used_is_reported_at_its_field(stored, admin, values, field, words):
+def test_an_unusable_value_is_reported_at_its_field(stored, admin, values, field, words):
     url = reverse('plugins-api:netbox_proxsync-api:proxmoxendpoint-detail', args=[stored.pk])
     response = admin.patch(url, values, content_type='application/json')
     assert response.status_code == 400

@@ -39,7 +39,7 @@ def test_a_lost_privilege_is_reported_with_the_command_that_grants_it(pve, endpo
     pve.revoke('VM.Audit')
     for _again in range(2):
         run = sync(endpoint)
-        assert f'The token no longer has VM.Audit on /vms (it had it on {today})' in told(run)
+        assert f'The token no longer has VM.Audit on /vms. It had this privilege on {today}.' in told(run)
         assert 'pveum acl modify / --tokens' in told(run)
         assert f'sees 0 virtual machines; it saw 3 on {today}' in told(run)
 
@@ -102,5 +102,5 @@ def test_the_connection_test_reports_it(pve, endpoint, sync, today):
     client = Client()
     client.force_login(User.objects.create_superuser('alice'))
     page = client.post(reverse('plugins:netbox_proxsync:proxmoxendpoint_test', args=[endpoint.pk])).content.decode()
-    assert f'the token had it on {today}' in page
+    assert f'the token had this privilege on {today}' in page
     assert 'pveum acl modify' in page

@@ -96,13 +96,13 @@ def test_a_host_that_is_none_is_reported_at_its_field_and_keeps_the_name_out_of_
         ({'ignored_prefixes': '10.0.0.0/99'}, 'Guests'),
     ],
 )
-def test_what_is_wrong_stands_open(browser, values, heading):
+def test_sections_with_errors_are_expanded(browser, values, heading):
     data = {'hosts': 'pve1', 'token_id': 'netbox@pve!sync', 'token_secret': MARKER, **values}
     page = browser.post(ADD, {**untouched(), **data}).content.decode()
     assert [name for name, is_open in folds(page).items() if is_open] == [heading]
 
 
-def test_what_was_given_stands_open_when_it_is_edited(browser):
+def test_sections_with_values_are_expanded_when_the_endpoint_is_edited(browser):
     endpoint = cases.make_endpoint(site=Site.objects.create(name='Berlin', slug='berlin'))
     url = reverse('plugins:netbox_proxsync:proxmoxendpoint_edit', args=[endpoint.pk])
     assert not any(folds(browser.get(url).content.decode()).values())

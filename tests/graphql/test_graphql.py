@@ -65,7 +65,7 @@ def test_machines_devices_and_clusters_tell_their_side_in_proxmox(synced):
     assert ask(admin, CLUSTERS)[0]['proxsync_endpoints'] == [{'name': 'Lab', 'status': 'completed'}]
 
 
-def test_what_is_nothing_of_proxmox_has_no_such_side(synced):
+def test_objects_that_are_not_from_proxmox_have_no_proxmox_fields(synced):
     admin = client(is_superuser=True)
     VirtualMachine.objects.create(name='by-hand', cluster=Cluster.objects.get())
     assert {vm['name']: vm['proxsync_guests'] for vm in ask(admin, MACHINES)}['by-hand'] == []

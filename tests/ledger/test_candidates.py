@@ -89,7 +89,7 @@ def apply(run, units=None) -> SyncRun:
     return SyncJob.enqueue_plan(run, None, units, immediate=True)
 
 
-def test_a_machine_of_the_same_name_is_not_made_twice(pve, endpoint, cluster, sync):
+def test_a_machine_of_the_same_name_is_not_created_twice(pve, endpoint, cluster, sync):
     vm = by_hand(cluster)
     before = VirtualMachine.objects.filter(pk=vm.pk).values().get()
     preview = sync(endpoint, mode='preview')
@@ -103,7 +103,7 @@ def test_a_machine_of_the_same_name_is_not_made_twice(pve, endpoint, cluster, sy
     guest = guest_of(endpoint, 300)
     assert (guest.state, guest.virtual_machine, guest.candidate_ids) == ('candidate', None, [vm.pk])
     # Each way out that it names is tried below.
-    for text in ('"web"', 'adopt by name', mac(pve), UUID, '"vmid" to 300', 'rename it', 'ignore it'):
+    for text in ('"web"', 'adopt by name', 'Link to This VM', 'Create Separately', 'Ignore This Guest'):
         assert text in guest.reason, text
     # The other guest of the cluster is not held up.
     assert guest_of(endpoint, 100).state == 'in-sync'
@@ -152,7 +152,7 @@ def resolve_by_vmid(pve, endpoint, vm):
 
 
 @pytest.mark.parametrize('resolve', [resolve_by_mac, resolve_by_serial, resolve_by_vmid])
-def test_what_the_reason_names_as_proof_links_it(pve, endpoint, cluster, sync, resolve):
+def test_a_mac_address_serial_number_or_vm_id_links_a_candidate(pve, endpoint, cluster, sync, resolve):
     vm = by_hand(cluster)
     sync(endpoint)
     resolve(pve, endpoint, vm)
@@ -215,14 +215,14 @@ def test_a_machine_with_other_mac_addresses_is_another_machine(pve, endpoint, cl
 
 
 def test_a_machine_with_another_vm_id_and_the_mac_address_of_the_guest_is_a_candidate(pve, endpoint, cluster, sync):
-    """Case 37: neither the machine nor its MAC address stands in NetBox twice."""
+    """Case 37: NetBox contains neither the machine nor its MAC address twice."""
     vm = by_hand(cluster, macs=[mac(pve)], vmid=999)
     ProxmoxEndpoint.objects.update(adopt_by_name=True)
     assert reported(sync(endpoint)) == [('candidate', 'skipped', vm)]
     reason = guest_of(endpoint, 300).reason
-    assert f'the same name and the MAC address {mac(pve)}' in reason
-    assert 'Against it: it has the VM ID 999' in reason
-    assert 'turn on' not in reason
+    assert f'same name, MAC address {mac(pve)}' in reason
+    assert 'However, its VM ID is 999.' in reason
+    assert 'adopt by name' not in reason
     assert MACAddress.objects.filter(mac_address=mac(pve)).count() == 1
     resolve_by_vmid(pve, endpoint, vm)
     assert reported(sync(endpoint)) == [('adopt', 'applied', vm)]
@@ -233,9 +233,8 @@ def test_a_machine_of_another_name_with_the_mac_address_of_the_guest_is_a_candid
     vm = by_hand(cluster, name='webserver', macs=[mac(pve)])
     ProxmoxEndpoint.objects.update(adopt_by_name=True)
     assert reported(sync(endpoint)) == [('candidate', 'skipped', vm)]
-    assert 'Against it: it has another name' in guest_of(endpoint, 300).reason
+    assert 'However, the names differ.' in guest_of(endpoint, 300).reason
     assert MACAddress.objects.filter(mac_address=mac(pve)).count() == 1
-    # "If it is another machine, remove the MAC address from it."
     MACAddress.objects.all().delete()
     sync(endpoint)
     assert machine_of(endpoint).name == 'web'
@@ -277,7 +276,7 @@ def test_two_guests_of_one_name_are_both_candidates_of_one_machine(pve, endpoint
     ProxmoxEndpoint.objects.update(adopt_by_name=by_name)
     run = sync(endpoint)
     assert reported(run, 300) == reported(run, 302) == [('candidate', 'skipped', vm)]
-    assert 'It may be qemu/302 as well' in guest_of(endpoint, 300).reason
+    assert 'The virtual machine may also be qemu/302' in guest_of(endpoint, 300).reason
     resolve_by_vmid(pve, endpoint, vm)
     run = sync(endpoint)
     assert reported(run, 300) == [('adopt', 'applied', vm)]
@@ -316,7 +315,7 @@ def test_the_machine_of_another_guest_is_no_candidate(pve, endpoint, cluster, sy
 
 
 @pytest.mark.parametrize('vmid', [299, 302])
-def test_what_proves_another_guest_comes_first_whatever_the_order(pve, endpoint, cluster, sync, vmid):
+def test_proof_for_another_guest_takes_precedence_in_any_order(pve, endpoint, cluster, sync, vmid):
     pve.create(vmid=vmid, name='web')
     vm = by_hand(cluster, macs=[mac(pve, vmid)])
     ProxmoxEndpoint.objects.update(adopt_by_name=True)
@@ -399,7 +398,7 @@ def given_the_mac(pve, cluster):
     [made_by_name, made_in_another_tenant, made_with_the_vm_id, renamed, given_the_vmid, given_the_serial,
      given_the_mac],
 )  # fmt: skip
-def test_what_a_user_has_made_since_the_preview_is_not_made_again(pve, endpoint, cluster, sync, meanwhile):
+def test_a_machine_created_by_a_user_since_the_preview_is_not_created_again(pve, endpoint, cluster, sync, meanwhile):
     by_hand(cluster, name='unrelated')
     preview = sync(endpoint, mode='preview')
     assert [row[0] for row in reported(preview)] == ['create']
@@ -414,7 +413,7 @@ def test_what_a_user_has_made_since_the_preview_is_not_made_again(pve, endpoint,
     assert machine_of(endpoint, 100)
 
 
-def test_an_unrelated_machine_made_since_the_preview_holds_nothing_up(pve, endpoint, cluster, sync):
+def test_an_unrelated_machine_created_since_the_preview_does_not_block_the_plan(pve, endpoint, cluster, sync):
     preview = sync(endpoint, mode='preview')
     by_hand(cluster, name='webserver', macs=['02:00:00:00:00:99'], vmid=17)
     elsewhere = Cluster.objects.create(name='elsewhere', type=cluster.type)
@@ -436,7 +435,7 @@ def test_a_machine_that_got_another_vm_id_since_the_preview_is_not_adopted(pve, 
     assert vm.cf['vmid'] == 999
 
 
-def test_60_machines_by_hand_are_60_candidates_and_no_doubles(standin, make_endpoint, cluster, sync):
+def test_60_machines_created_manually_are_60_candidates_and_no_duplicates(standin, make_endpoint, cluster, sync):
     # More than the 50 that share a transaction.
     pve = standin(nodes=1, vms=60, containers=0, templates=0, seed=3, name='lab')
     names = {}

@@ -234,7 +234,7 @@ class TestRepeated:
         assert_recorded_once(run)
         assert (vm(vmids[1]).vcpus, vm(vmids[1]).comments) == (7, 'by hand')
 
-    def test_what_is_made_is_made_once_with_its_tags(self, endpoint, pve, limits, other):
+    def test_objects_are_created_once_with_their_tags(self, endpoint, pve, limits, other):
         """New machines, each with a new tag of its own; a user is making one of these tags, and then does not."""
         created = [pve.create(name=f'new{number}') for number in range(3)]
         for number, vmid in enumerate(created):
@@ -258,7 +258,7 @@ class TestRepeated:
             assert set(vm(vmid).tags.values_list('name', flat=True)) == {f'tag{number}'}
         assert_nothing_left(endpoint)
 
-    def test_what_is_deleted_is_logged_though_it_was_deleted_twice(self, endpoint, pve, vmids, limits, other):
+    def test_a_repeated_deletion_is_in_the_change_log_once(self, endpoint, pve, vmids, limits, other):
         """NetBox logs the deletion of an object once, also if the first one was taken back."""
         interface = vm(vmids[0]).interfaces.get(name='net0')
         pve.remove_nic(vmids[0], 'net0')
@@ -319,11 +319,11 @@ class TestLeftOut:
         ('limit', 'reason'),
         [
             ({'lock_timeout': '200ms'}, 'another transaction locked the same data for longer than lock_timeout allows'),
-            ({'statement_timeout': '2s'}, 'it took longer than statement_timeout allows'),
+            ({'statement_timeout': '2s'}, 'a statement took longer than statement_timeout allows'),
         ],
         ids=['lock_timeout', 'statement_timeout'],
     )
-    def test_one_machine_that_stays_locked_fails_alone(self, endpoint, pve, vmids, limits, other, limit, reason):
+    def test_one_machine_that_remains_locked_fails_alone(self, endpoint, pve, vmids, limits, other, limit, reason):
         resize(pve, vmids, 7)
         blocked = vm(vmids[2])
         limits(**limit)
@@ -333,7 +333,7 @@ class TestLeftOut:
         unit = f'qemu/{vmids[2]}'
         assert (run.status, failed_units(run)) == ('completed_with_errors', {unit})
         (change,) = run.changes.filter(unit=unit)
-        assert change.message == f'{blocked.name} ({unit}) was not written, because {reason}. Run the sync again.'
+        assert change.message == f'{blocked.name} ({unit}) was not written: {reason}. Run the sync again.'
         assert {vm(vmid).vcpus for vmid in vmids if vmid != vmids[2]} == {7}
         assert vm(vmids[2]).vcpus != 7
         guest = ProxmoxGuest.objects.get(vmid=vmids[2])
@@ -344,7 +344,7 @@ class TestLeftOut:
         assert vm(vmids[2]).vcpus == 7
         assert_nothing_left(endpoint)
 
-    def test_machines_that_are_made_beside_one_that_stays_locked_are_made_once(
+    def test_machines_that_are_created_beside_one_that_remains_locked_are_created_once(
         self, endpoint, pve, vmids, limits, other
     ):
         """The first attempts made them and their tags, and were rolled back."""
@@ -365,7 +365,7 @@ class TestLeftOut:
         assert failed_units(run_job(endpoint)) == set()
         assert_nothing_left(endpoint)
 
-    def test_a_guest_that_stays_locked_in_the_list_of_guests_does_not_keep_the_others(
+    def test_a_guest_that_remains_locked_in_the_list_of_guests_does_not_keep_the_others(
         self, endpoint, pve, vmids, limits, other
     ):
         resize(pve, vmids, 7)
@@ -382,8 +382,8 @@ class TestLeftOut:
         run_job(endpoint)
         assert_nothing_left(endpoint)
 
-    def test_a_binding_that_stays_locked_is_refreshed_by_the_next_run(self, endpoint, pve, vmids, limits, other):
-        """Both sides were changed alike, so there is nothing to write but what is remembered."""
+    def test_a_binding_that_remains_locked_is_refreshed_by_the_next_run(self, endpoint, pve, vmids, limits, other):
+        """Both sides have the same new value, so only the binding is written."""
         for vmid in vmids:
             pve.rename(vmid, f'renamed{vmid}')
             machine = vm(vmid)

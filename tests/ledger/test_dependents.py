@@ -37,7 +37,7 @@ def bound(kind, instance, created=True, **last):
     }  # fmt: skip
 
 
-def test_what_the_sync_created_depends_on_nothing(vm, interface):
+def test_objects_created_by_the_sync_are_not_dependents(vm, interface):
     ip = IPAddress.objects.create(address='192.0.2.1/24', assigned_object=interface)
     mac = MACAddress.objects.create(mac_address='BC:24:11:00:00:01', assigned_object=interface)
     vm.primary_ip4 = ip
@@ -47,7 +47,7 @@ def test_what_the_sync_created_depends_on_nothing(vm, interface):
 
 
 @pytest.mark.parametrize('target', ['ip', 'interface'])
-def test_what_a_user_chose_as_primary_address_is_a_dependent(target, vm, interface):
+def test_a_primary_address_chosen_by_a_user_is_a_dependent(target, vm, interface):
     ip = IPAddress.objects.create(address='192.0.2.1/24', assigned_object=interface)
     vm.primary_ip4 = ip
     vm.save()
@@ -81,7 +81,7 @@ def test_a_part_that_the_sync_has_adopted_is_a_dependent_of_the_whole(vm, interf
     assert list(dependents_of(vm, bound('interface', interface, created=False))) == ['interface "net0"']
 
 
-def test_what_a_user_put_on_a_part_depends_on_the_whole(vm, interface):
+def test_objects_of_users_on_a_part_are_dependents_of_the_machine(vm, interface):
     IPAddress.objects.create(address='192.0.2.1/24', assigned_object=interface)
     assert list(dependents_of(vm, bound('interface', interface))) == ['IP address "192.0.2.1/24"']
 

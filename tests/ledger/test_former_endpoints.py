@@ -77,7 +77,7 @@ def by_rest(endpoint):
 
 @after_first_sync
 @pytest.mark.parametrize('delete', [by_model, by_queryset, by_page, in_bulk, by_rest])
-def test_what_an_endpoint_retained_is_retained_again(pve, endpoint, make_endpoint, sync, delete):
+def test_a_new_endpoint_gets_the_bindings_of_the_deleted_one(pve, endpoint, make_endpoint, sync, delete):
     before = bindings(endpoint)
     delete(endpoint)
     assert not ProxmoxEndpoint.objects.exists()
@@ -94,7 +94,7 @@ def test_what_an_endpoint_retained_is_retained_again(pve, endpoint, make_endpoin
 
 
 @after_first_sync
-def test_what_the_sync_has_created_is_deleted_when_it_is_missing(pve, endpoint, make_endpoint, sync):
+def test_objects_created_by_a_former_endpoint_are_deleted_when_missing(pve, endpoint, make_endpoint, sync):
     """Retired before the endpoint was deleted, and deleted only afterwards; the grace period goes on."""
     pve.delete(102)
     sync(endpoint)
@@ -130,7 +130,7 @@ def test_edits_and_deletions_of_users_in_between_count_as_ever(pve, endpoint, ma
     assert not sync(again).changes.exists()
 
 
-def test_a_machine_that_was_replaced_in_between_stays_released(pve, endpoint, make_endpoint, sync):
+def test_a_machine_that_was_replaced_in_between_remains_released(pve, endpoint, make_endpoint, sync):
     """A limited run did not recognize the machine of its guest, and has created another one."""
     sync(endpoint)
     old = Binding.objects.get(key='qemu/101').object
@@ -201,8 +201,8 @@ def test_a_limited_run_first_loses_nothing_either(pve, endpoint, make_endpoint, 
 
 
 @after_first_sync
-def test_what_is_adopted_is_known_as_created_though_the_cluster_is_not(pve, endpoint, make_endpoint, sync):
-    """Proxmox was installed again, and the guests restored: another authority, other UUIDs."""
+def test_adopted_objects_count_as_created_although_the_cluster_does_not(pve, endpoint, make_endpoint, sync):
+    """Proxmox VE was installed again, and the guests restored: another authority, other UUIDs."""
     endpoint.delete()
     FormerEndpoint.objects.update(cluster_identity={'authority': 'another', 'name': 'old', 'nodes': ['old']})
     again = make_endpoint(pve)

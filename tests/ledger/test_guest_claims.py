@@ -147,7 +147,7 @@ def test_guests_that_a_plan_retires_stay_missing_and_those_it_deletes_go(pve, en
 
 
 @after_first_sync
-def test_a_guest_whose_configuration_was_not_read_stays_unknown_when_the_rest_is_applied(pve, endpoint, sync):
+def test_a_guest_whose_configuration_was_not_read_remains_unknown_when_the_rest_is_applied(pve, endpoint, sync):
     vmid = running_vm(pve)
     pve.stop(vmid)
     pve.fail(f'/nodes/*/qemu/{vmid}/config', status=500)

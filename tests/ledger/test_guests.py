@@ -119,7 +119,7 @@ def test_the_details_tell_nics_addresses_disks_and_what_was_ignored(pve, endpoin
     assert disk['size'] > 0
 
 
-def test_what_could_not_be_read_is_reported_with_the_reason(pve, endpoint, sync):
+def test_unread_data_is_reported_with_the_reason(pve, endpoint, sync):
     vmid = running_vm(pve)
     pve.agent_silent(vmid)
     sync(endpoint)
@@ -162,7 +162,7 @@ def test_a_deleted_guest_is_missing_as_long_as_it_is_bound(pve, endpoint, sync):
     assert guest.detail('nics')
 
 
-def test_a_guest_that_was_never_bound_goes_with_what_search_knew_of_it(pve, endpoint, sync):
+def test_a_guest_that_was_never_bound_is_removed_with_its_search_entries(pve, endpoint, sync):
     vmid = running_vm(pve)
     sync(endpoint, mode='preview')
     pk = guest_of(endpoint, vmid).pk
@@ -181,7 +181,7 @@ def test_a_list_that_may_be_incomplete_prunes_nothing(pve, endpoint, sync):
     assert states(endpoint) == {'unknown'}
 
 
-def test_what_the_endpoint_does_not_sync_is_skipped_and_says_why(pve, make_endpoint, sync):
+def test_guests_excluded_by_the_endpoint_are_skipped_with_the_reason(pve, make_endpoint, sync):
     endpoint = make_endpoint(pve, sync_containers=False)
     sync(endpoint)
     skipped = endpoint.guests.filter(type='lxc')
@@ -199,7 +199,7 @@ def test_a_conflict_is_reported_with_its_reason(pve, endpoint, make_endpoint, sy
     assert all(f'another endpoint (ID {endpoint.pk})' in guest.reason for guest in second.guests.all())
 
 
-def test_what_netbox_refuses_is_a_conflict(pve, endpoint, sync, settings):
+def test_a_guest_that_netbox_rejects_is_a_conflict(pve, endpoint, sync, settings):
     settings.CUSTOM_VALIDATORS = {'virtualization.virtualdisk': [{'size': {'max': 1}}]}
     sync(endpoint)
     assert states(endpoint) == {'conflict'}
@@ -235,7 +235,7 @@ def test_an_ignored_guest_that_changes_changes_nothing(pve, endpoint, sync):
 
 
 @after_first_sync
-def test_an_ignored_guest_that_is_deleted_is_not_retired_and_stays_ignored(pve, endpoint, sync):
+def test_an_ignored_guest_that_is_deleted_is_not_retired_and_remains_ignored(pve, endpoint, sync):
     vmid = running_vm(pve)
     ignore([guest_of(endpoint, vmid)])
     before = netbox()
@@ -248,7 +248,7 @@ def test_an_ignored_guest_that_is_deleted_is_not_retired_and_stays_ignored(pve, 
     assert netbox() == before
 
 
-def test_a_guest_that_is_ignored_before_the_first_sync_is_not_made(pve, endpoint, sync):
+def test_a_guest_that_is_ignored_before_the_first_sync_is_not_created(pve, endpoint, sync):
     sync(endpoint, mode='preview')
     vmid = running_vm(pve)
     ignore([guest_of(endpoint, vmid)])
@@ -346,7 +346,7 @@ def test_a_users_disk_stays_a_users_when_its_guest_is_let_go_of_and_synced_again
 
 
 @after_first_sync
-def test_a_disk_that_a_user_deleted_is_not_made_again(pve, endpoint, sync):
+def test_a_disk_that_a_user_deleted_is_not_created_again(pve, endpoint, sync):
     binding = Binding.objects.filter(kind='disk').first()
     stop_managing_object(binding)
     binding.object.delete()
@@ -368,7 +368,7 @@ def test_an_interface_that_a_user_deleted_takes_its_parts_along(pve, endpoint, s
 
 
 @after_first_sync
-def test_what_is_managed_again_is_set_back(pve, endpoint, sync):
+def test_facts_are_reset_after_an_object_is_managed_again(pve, endpoint, sync):
     binding = Binding.objects.filter(kind='disk').first()
     size = binding.object.size
     stop_managing_object(binding)

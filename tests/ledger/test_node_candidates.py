@@ -36,7 +36,7 @@ def reported(run, node='pve1') -> list[tuple]:
     return [(row.action, row.outcome, row.object) for row in rows]
 
 
-def test_a_device_of_that_name_at_another_site_is_not_made_twice(endpoint, sites, sync):
+def test_a_device_of_that_name_at_another_site_is_not_created_twice(endpoint, sites, sync):
     mine = device('PVE1', sites[1], serial='MINE')
     for mode, outcome in (('preview', 'planned'), ('sync', 'skipped')):
         run = sync(endpoint, mode=mode)
@@ -44,7 +44,7 @@ def test_a_device_of_that_name_at_another_site_is_not_made_twice(endpoint, sites
     assert sorted(Device.objects.values_list('name', flat=True)) == ['PVE1', 'pve2']
     reason = run.changes.get(kind='device', key='node/pve1').reason
     assert 'at the site "west"' in reason
-    assert 'move it to the site "east"' in reason
+    assert '"Create Separately" if it is another machine' in reason
     # Its guests are synced all the same.
     assert VirtualMachine.objects.count() == 2
     assert sync(endpoint).candidates == 1
@@ -78,7 +78,7 @@ def test_a_node_that_another_endpoint_keeps_at_another_site_is_no_candidate(
     assert [row[0] for row in reported(sync(make_endpoint(other, name='West', site=sites[1])))] == ['create']
 
 
-def test_a_device_that_a_user_has_made_since_the_preview_is_not_made_again(endpoint, sites, sync):
+def test_a_device_that_a_user_has_created_since_the_preview_is_not_created_again(endpoint, sites, sync):
     from netbox_proxsync.jobs import SyncJob
 
     preview = sync(endpoint, mode='preview')

@@ -1,9 +1,9 @@
 """
-A NetBox with rules of its own is synced as well as a fresh one, through the real job against a stand-in Proxmox.
+A NetBox with its own rules is synchronized like a new one, through the real job against a stand-in Proxmox VE.
 
 Custom fields of users: with and without a default, required, unique, with a default that is not valid any more, on
 every kind of object that a sync makes and on every kind of shared object; required after objects were made; values that
-do not match any more. Tags: limited before and after machines have them, by Proxmox and by a rule, between a preview
+do not match any more. Tags: limited before and after machines have them, by Proxmox VE and by a rule, between a preview
 and its application. The plugin's own custom fields: unique, renamed and removed choices, unassigned, of another type,
 limited by minimum, maximum and expression, required. Custom validators: for one guest, for all, for a shared object.
 """
@@ -121,7 +121,7 @@ def test_machines_that_have_the_required_value_are_updated_and_the_others_report
     run = sync(endpoint)
     assert failures(run) == []
     assert vm_of(endpoint, filled).name == 'renamed'
-    assert len(reported(run, 'refuses every change of 1 virtual machines', 'owner_team')) == 1
+    assert len(reported(run, 'rejects every change of some objects (virtual machines: 1)', 'owner_team')) == 1
     assert 'owner_team' in run.changes.get(action='conflict').reason
 
 
@@ -133,8 +133,8 @@ def test_a_machine_whose_value_matches_no_more_is_reported_once(pve, endpoint, s
     pve.create(990)
     run = sync(endpoint)
     assert failures(run) == []
-    assert len(reported(run, 'asset', 'refuses every change of')) == 1
-    assert len(reported(run, 'asset', 'has a default that is not valid')) == 1
+    assert len(reported(run, 'asset', 'rejects every change of')) == 1
+    assert len(reported(run, 'asset', 'has an invalid default')) == 1
 
 
 def test_a_unique_custom_field_with_a_default_is_reported_once(endpoint, sync):
@@ -173,7 +173,7 @@ def test_an_extra_tag_of_a_rule_that_is_limited_is_left_out(pve, endpoint, sync)
     assert not VirtualMachine.objects.filter(tags=tag).exists()
 
 
-def test_a_tag_that_is_limited_later_stays_on_the_machine_that_has_it(pve, endpoint, sync):
+def test_a_tag_that_is_limited_later_is_retained_on_the_machine_that_has_it(pve, endpoint, sync):
     vmid = guests(pve)[0]
     pve.set_tags(vmid, 'web')
     sync(endpoint)
@@ -296,11 +296,11 @@ def test_the_check_and_the_endpoints_page_name_a_custom_field_that_was_changed(e
         ({'validation_regex': '^nothing'}, 'qemu_bios_type'),
     ],
 )
-def test_a_limit_on_a_custom_field_of_the_plugin_keeps_nothing_but_its_value_out(pve, endpoint, sync, values, name):
+def test_a_limit_on_a_custom_field_of_the_plugin_only_leaves_out_its_value(pve, endpoint, sync, values, name):
     CustomField.objects.filter(name=name).update(**values)
     run = sync(endpoint)
     assert (run.status, failures(run)) == ('completed', [])
-    assert len(reported(run, f'The custom field "{name}" refuses')) == 1
+    assert len(reported(run, f'The custom field "{name}" does not accept values')) == 1
     assert VirtualMachine.objects.count() == 4
     assert not any(vm.custom_field_data.get(name) for vm in VirtualMachine.objects.all())
     CustomField.objects.filter(name=name).update(**{key: None if key != 'validation_regex' else '' for key in values})
@@ -308,7 +308,7 @@ def test_a_limit_on_a_custom_field_of_the_plugin_keeps_nothing_but_its_value_out
     assert any(vm.custom_field_data.get(name) for vm in VirtualMachine.objects.all())
 
 
-def test_a_limit_that_comes_later_keeps_no_other_value_out(pve, endpoint, sync):
+def test_a_later_limit_leaves_out_no_other_value(pve, endpoint, sync):
     sync(endpoint)
     CustomField.objects.filter(name='vmid').update(validation_minimum=1000)
     pve.rename(guests(pve)[0], 'renamed')
@@ -318,7 +318,7 @@ def test_a_limit_that_comes_later_keeps_no_other_value_out(pve, endpoint, sync):
     assert (vm.name, vm.custom_field_data['vmid']) == ('renamed', guests(pve)[0])
 
 
-def test_a_custom_field_of_the_plugin_that_is_required_keeps_out_what_has_no_value(pve, endpoint, sync):
+def test_guests_without_a_value_for_a_required_custom_field_are_not_created(pve, endpoint, sync):
     CustomField.objects.filter(name='lxc_architecture').update(required=True)
     run = sync(endpoint)
     assert failures(run) == []
@@ -329,11 +329,11 @@ def test_a_custom_field_of_the_plugin_that_is_required_keeps_out_what_has_no_val
 # Custom validators
 
 
-def test_what_validators_refuse_for_one_reason_is_reported_once(pve, endpoint, sync, settings):
+def test_rejections_with_the_same_reason_are_reported_once(pve, endpoint, sync, settings):
     settings.CUSTOM_VALIDATORS = {'virtualization.virtualmachine': [{'tenant': {'required': True}}]}
     run = sync(endpoint)
     assert run.status == 'completed_with_errors'
-    assert len(reported(run, 'NetBox refused changes of 4 virtual machines for the same reason')) == 1
+    assert len(reported(run, 'NetBox rejected 4 changes for the same reason (virtual machines)')) == 1
 
 
 def test_a_tag_that_a_validator_refuses_is_left_out_and_the_rest_written(pve, endpoint, sync, settings):

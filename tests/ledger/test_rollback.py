@@ -69,7 +69,7 @@ def test_a_savepoint_is_undone_by_itself_and_with_its_transaction(journal, found
     assert dict(found) == {'one': 1, 'two': 2}
 
 
-def test_what_was_committed_is_not_undone(journal, found):
+def test_committed_changes_are_not_reverted(journal, found):
     with suppress(RolledBackError), journal.reverting():
         with journal.reverting():
             found['committed'] = 3

@@ -120,7 +120,7 @@ class TestByAWorker:
         jobs = Counter(Job.objects.filter(interval=None).exclude(pk__in=before).values_list('name', flat=True))
         # NetBox merges these itself, unless a worker takes one while the next is being planned.
         assert jobs.pop(RenderConfigContextJob.name) < 10
-        assert jobs == {'Proxmox sync': 1, SearchCacheJob.name: 1}
+        assert jobs == {'Proxmox VE sync': 1, SearchCacheJob.name: 1}
 
 
 class TestRefused:
@@ -131,7 +131,7 @@ class TestRefused:
         self.pve = standin(nodes=1, vms=3, containers=0, templates=0, running=3)
         return pin(self.pve)
 
-    def test_what_was_refused_after_it_was_saved_is_not_found(self, endpoint, receivers):
+    def test_an_object_rejected_after_saving_is_not_in_the_search_index(self, endpoint, receivers):
         guests = list(self.pve.cluster.guests.values())
         self.pve.rename(guests[0].vmid, 'refused')
         seen = []
@@ -148,7 +148,7 @@ class TestRefused:
         assert not CachedValue.objects.filter(object_id__in=seen, object_type__model='virtualmachine').exists()
         assert_index_is_whole()
 
-    def test_what_could_not_be_deleted_is_still_found(self, endpoint, receivers):
+    def test_an_object_that_could_not_be_deleted_is_in_the_search_index(self, endpoint, receivers):
         run_job(endpoint)
         guest = next(iter(self.pve.cluster.guests.values()))
 
@@ -162,7 +162,7 @@ class TestRefused:
         assert VMInterface.objects.filter(virtual_machine__name=guest.name, name='net0').exists()
         assert_index_is_whole()
 
-    def test_a_tag_that_was_made_for_a_refused_machine_is_found(self, endpoint, receivers):
+    def test_a_tag_that_was_created_for_a_refused_machine_is_found(self, endpoint, receivers):
         guest = next(iter(self.pve.cluster.guests.values()))
         self.pve.set_tags(guest.vmid, 'onlyhere')
 

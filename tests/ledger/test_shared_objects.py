@@ -1,5 +1,5 @@
 """
-What users do to objects that a sync shares with the rest of NetBox, through the real job against a stand-in Proxmox.
+What users do to objects that a sync shares with the rest of NetBox, through the real job against a stand-in Proxmox VE.
 
 Tried for each model (role, platform, VM type, cluster type, manufacturer, device type, tag, VLAN): renamed with and
 without its slug, before a run without changes and before one that needs the object again. Beyond renames: swapped
@@ -76,7 +76,7 @@ def rename_all(with_slug: bool) -> dict[str, set[int]]:
 
 
 @pytest.mark.parametrize('with_slug', [True, False])
-def test_renamed_shared_objects_are_not_made_again(pve, endpoint, sync, with_slug):
+def test_renamed_shared_objects_are_not_created_again(pve, endpoint, sync, with_slug):
     pve.set_tags(guests(pve)[0], 'web', 'prod')
     pve.set_config(guests(pve)[0], net0='virtio=BC:24:11:99:99:02,bridge=vmbr0,tag=10')
     first = sync(endpoint)
@@ -122,7 +122,7 @@ def test_two_tags_that_a_user_gave_each_others_names_stay_where_they_are(pve, en
 
 
 def test_a_tag_that_a_user_gave_another_ones_name_stands_for_both(pve, endpoint, sync):
-    """`web` is deleted, and `www` takes its name: whoever has either tag in Proxmox has this one."""
+    """`web` is deleted, and `www` takes its name: whoever has either tag in Proxmox VE has this one."""
     one, two = guests(pve)[:2]
     pve.set_tags(one, 'web')
     pve.set_tags(two, 'www')
@@ -136,7 +136,7 @@ def test_a_tag_that_a_user_gave_another_ones_name_stands_for_both(pve, endpoint,
     assert written(sync(endpoint)) == []
 
 
-def test_a_tag_that_is_deleted_and_made_again_by_hand_is_found_by_its_name(pve, endpoint, sync):
+def test_a_tag_that_is_deleted_and_created_again_manually_is_found_by_its_name(pve, endpoint, sync):
     vmid = guests(pve)[0]
     pve.set_tags(vmid, 'web')
     sync(endpoint)
@@ -150,7 +150,7 @@ def test_a_tag_that_is_deleted_and_made_again_by_hand_is_found_by_its_name(pve, 
 
 
 @after_first_sync
-def test_a_deleted_platform_is_made_again(pve, endpoint, sync):
+def test_a_deleted_platform_is_created_again(pve, endpoint, sync):
     name = vm_of(endpoint, guests(pve)[0]).platform.name
     Platform.objects.get(name=name).delete()
     sync(endpoint)
@@ -195,7 +195,7 @@ def test_an_endpoint_that_is_deleted_remembers_nothing(endpoint):
     assert not SharedObject.objects.exists()
 
 
-def test_what_netbox_had_before_the_plugin_is_remembered_as_well(pve, endpoint, sync):
+def test_shared_objects_that_existed_before_the_plugin_are_remembered(pve, endpoint, sync):
     role = DeviceRole.objects.create(name='hypervisor', slug='hypervisor')
     vm_type = VirtualMachineType.objects.create(name='Proxmox VM', slug='anything')
     maker = Manufacturer.objects.create(name='GENERIC', slug='generic')
@@ -211,7 +211,7 @@ def test_what_netbox_had_before_the_plugin_is_remembered_as_well(pve, endpoint, 
     assert numbers() == before
 
 
-def test_what_an_applied_preview_found_is_remembered(pve, endpoint, sync):
+def test_shared_objects_found_by_an_applied_preview_are_remembered(pve, endpoint, sync):
     pve.set_tags(guests(pve)[0], 'web')
     web = Tag.objects.create(name='WEB', slug='web-servers')
     preview = sync(endpoint, 'preview')
@@ -231,7 +231,7 @@ def test_a_run_without_changes_remembers_nothing_new(endpoint, sync):
 
 
 @after_first_sync
-def test_a_vlan_that_a_user_renamed_and_moved_into_a_group_stays(pve, endpoint, sync):
+def test_a_vlan_that_a_user_renamed_and_moved_into_a_group_is_retained(pve, endpoint, sync):
     group = VLANGroup.objects.create(name='Elsewhere', slug='elsewhere', scope=Site.objects.create(name='B', slug='b'))
     before = set(VLAN.objects.values_list('pk', flat=True))
     assert before

@@ -147,7 +147,7 @@ def test_an_address_that_a_user_chose_for_a_retired_guest_moves_to_the_guest_tha
     assert vm(100).primary_ip4 is None
 
 
-def test_an_address_deleted_by_hand_is_primary_again_when_it_is_made_again(lab):
+def test_an_address_deleted_manually_is_primary_again_when_it_is_created_again(lab):
     lab.sync(inventory(guest(100)))
     lab.delete(IPAddress.objects.get())
     lab.sync(inventory(guest(100)))
@@ -166,7 +166,7 @@ def switch_port() -> Interface:
 
 
 @pytest.mark.parametrize('heir', [(), (guest(101, 'db'),)], ids=['nobody', 'another guest'])
-def test_an_address_that_a_user_gave_to_a_switch_stays_there_when_the_guest_loses_it(lab, heir):
+def test_an_address_that_a_user_gave_to_a_switch_remains_there_when_the_guest_loses_it(lab, heir):
     lab.sync(inventory(guest(100)))
     address, port = IPAddress.objects.get(), switch_port()
     lab.edit(vm(100), primary_ip4=None)
@@ -186,7 +186,7 @@ def test_a_mac_address_that_a_user_unassigned_is_assigned_again(lab):
     assert mac.assigned_object == interface
 
 
-def test_an_interface_that_a_user_moved_to_another_machine_stays_when_its_nic_goes(lab):
+def test_an_interface_that_a_user_moved_to_another_machine_is_retained_when_its_nic_goes(lab):
     lab.sync(inventory(guest(100, ips=()), guest(101, 'db', ())))
     interface = vm(100).interfaces.get()
     assert lab.edit(interface, virtual_machine=vm(101), name='moved')
@@ -194,7 +194,7 @@ def test_an_interface_that_a_user_moved_to_another_machine_stays_when_its_nic_go
     assert VMInterface.objects.get(pk=interface.pk).virtual_machine == vm(101)
 
 
-def test_a_users_address_stays_unassigned_when_the_nic_of_a_silent_guest_is_missing(lab):
+def test_a_users_address_remains_unassigned_when_the_nic_of_a_silent_guest_is_missing(lab):
     lab.make(IPAddress(address='10.0.0.5/24'))
     lab.sync(inventory(guest(100)))
     missing = guest(100, config=config(nics=(nic('net1', 'BC:24:11:00:00:99'),)),
@@ -227,7 +227,7 @@ def test_a_deleted_machine_leaves_no_bindings(lab):
     assert set(Binding.objects.values_list('kind', flat=True)) == {'cluster'}
 
 
-def test_a_machine_deleted_by_hand_whose_guest_is_missing_leaves_no_bindings(lab):
+def test_a_machine_deleted_manually_whose_guest_is_missing_leaves_no_bindings(lab):
     lab.sync(inventory(guest(100)))
     lab.delete(vm(100))
     lab.sync(inventory())
@@ -263,7 +263,7 @@ def test_guests_of_a_cluster_that_cannot_be_written_now_are_skipped(lab):
     done = lab.apply(lab.plan(inv), before_commit=FailingCalls(range(1, 7)))
     reason = 'another transaction and this one were waiting for each other'
     messages = {(result.change.kind, result.outcome): result.message for result in done.results}
-    assert messages['cluster', 'failed'] == f'lab was not written, because {reason}. Run the sync again.'
+    assert messages['cluster', 'failed'] == f'lab was not written: {reason}. Run the sync again.'
     assert messages['vm', 'skipped'] == 'It needs lab, which could not be written.'
     assert {outcome for _kind, outcome in messages} == {'failed', 'skipped'}
     lab.sync(inv)
@@ -307,7 +307,7 @@ def test_an_address_that_moves_to_another_nic_stays_the_primary_one(lab):
         assert (address.assigned_object.name, vm(100).primary_ip4) == (key, address)
 
 
-def test_an_address_of_another_endpoints_ignored_guest_stays_there(lab):
+def test_an_address_of_another_endpoints_ignored_guest_remains_there(lab):
     """A retired guest gives its address up; one that is retired and ignored does not."""
     with lab.as_endpoint('Other'):
         guests = guest(100, ips=('10.0.0.5/24',)), guest(101, 'db', ('10.0.0.6/24',))
@@ -359,7 +359,7 @@ def test_edits_since_the_plan_that_concern_deletions(lab):
     assert results['qemu/100'][0] == results['qemu/101'][0] == 'outdated'
     assert results['qemu/100'][1].startswith('Dependent objects: journal entry')
     assert results['qemu/101'][1] == 'The object is no longer marked as retired.'
-    assert results['qemu/102'] == ('failed', 'NetBox refuses the deletion because of dependent objects: active')
+    assert results['qemu/102'] == ('failed', 'NetBox rejects the deletion because of dependent objects: active')
     assert results['qemu/103'] == ('applied', '')
     assert set(VirtualMachine.objects.values_list('name', flat=True)) == {
         'by-hand', 'documented', 'active', 'protected',

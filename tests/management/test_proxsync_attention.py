@@ -40,7 +40,7 @@ def endpoint(db):
     return endpoint
 
 
-def test_it_lists_what_requires_a_user(endpoint):
+def test_the_items_that_require_a_user_are_listed(endpoint):
     make_endpoint('Rome')
     status, text = command()
     assert status == 2
@@ -72,7 +72,7 @@ def test_a_user_decides(endpoint):
     assert command() == (0, '')
 
 
-def test_what_is_refused_is_named(endpoint):
+def test_rejected_decisions_are_listed(endpoint):
     user = User.objects.create_user('ada')
     for model in (ProxmoxEndpoint, VirtualMachine):
         allow(user, model, 'view')

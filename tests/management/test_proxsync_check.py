@@ -81,10 +81,10 @@ class TestCheck:
     def test_a_custom_field_of_another_type_is_for_a_user_to_repair(self, endpoint):
         CustomField.objects.filter(name='vmid').update(type='text')
         text = check('--repair')[1]
-        assert 'has the type "text", and "integer" is needed' in troubles(text)[0]
+        assert 'has the type "text". The required type is "integer"' in troubles(text)[0]
         assert CustomField.objects.get(name='vmid').type == 'text'
 
-    def test_bindings_to_objects_that_are_gone(self, endpoint, sync):
+    def test_bindings_to_objects_that_no_longer_exist(self, endpoint, sync):
         sync(endpoint)
         vm, other = VirtualMachine.objects.all()
         gone, kept = (Binding.objects.filter(kind='vm', object_id=each.pk) for each in (vm, other))
@@ -144,10 +144,10 @@ class TestRotateKeys:
         assert (after.token_secret.reveal(), after.ssh_password.reveal()) == (MARKER, MARKER)
         assert after.last_updated == before.last_updated
         assert not ObjectChange.objects.exists()
-        assert self.rotate().startswith('All secrets have the first key')
+        assert self.rotate().startswith('All secrets are encrypted with the first key')
         assert ProxmoxEndpoint.objects.get(pk=endpoint.pk).token_secret.encrypted() == after.token_secret.encrypted()
 
-    def test_what_no_key_decrypts_is_named_and_stays(self, settings):
+    def test_secrets_that_no_key_decrypts_are_named_and_unchanged(self, settings):
         self.keys(settings, 'lost')
         make_endpoint('Lost', token_secret=MARKER)
         self.keys(settings, 'old')

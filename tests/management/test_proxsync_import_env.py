@@ -133,12 +133,12 @@ class TestImport:
         assert (prod.ssh_user, prod.ssh_port, prod.ssh_password.reveal()) == ('root', 2222, PASSWORD)
         assert (lab.ssh_user, bool(lab.ssh_password)) == ('', False)
         assert 'the certificate is not verified' in text
-        assert 'the platform "Debian 12" stays' in text
+        assert 'the platform "Debian 12" is retained' in text
         assert ObjectChange.objects.filter(user__username='proxsync', changed_object_id=prod.pk).exists()
         assert 'there is an endpoint "Prod" already' in self.call(path, '--apply')
         assert ProxmoxEndpoint.objects.count() == 2
 
-    def test_what_netbox_has_is_used(self, env):
+    def test_existing_netbox_objects_are_used(self, env):
         cluster = make_clusters('PROD')[0]
         site = Site.objects.create(name='Main', slug='main-datacenter')
         role = DeviceRole.objects.create(name='hypervisor', slug='hv')
@@ -163,7 +163,7 @@ class TestImport:
         [
             (node('a', '10.0.0.1') + node('b', '10.0.0.2', secret=f'{MARKER}-2'), 'b (line 28): .* another token'),
             (node('a', 'not a host'), 'a (line 7): hosts: '),
-            (node('a', '10.0.0.1', secret=f'netbox!{MARKER}='), 'a (line 7): token_secret: This holds more'),
+            (node('a', '10.0.0.1', secret=f'netbox!{MARKER}='), 'a (line 7): token_secret: This contains more'),
             (node('a', '10.0.0.1').replace('MANUFACTURER_NAME=Dell', 'MANUFACTURER_NAME='), 'without a manufacturer'),
             ('', 'no entry of a node'),
             ('garbage\n', 'line 5: '),

@@ -79,7 +79,7 @@ def test_all_endpoints_one_of_which_cannot_be_reached(endpoint, standin, make_en
         ('Lab', *(f'--vmid={vmid}' for vmid in range(100, 10_101))),
     ],
 )  # fmt: skip
-def test_what_contradicts_itself_is_refused(endpoint, arguments):
+def test_contradictory_arguments_are_rejected(endpoint, arguments):
     with pytest.raises(CommandError) as caught:
         call_command('proxsync_sync', *arguments)
     assert caught.value.returncode == 1
@@ -100,12 +100,12 @@ def test_a_guest_that_proxmox_does_not_have(endpoint):
     assert (result['status'], result['error']) == ('failed', 'Proxmox VE has none of these guests: 999.')
 
 
-def test_what_it_does_not_understand_is_not_taken_for_changes_that_are_pending(endpoint, capsys):
+def test_invalid_arguments_do_not_have_the_exit_status_of_pending_changes(endpoint, capsys):
     for arguments in (['--nonsense'], ['Lab', '--vmid', 'web'], ['Lab', '--preview', '--accept', '1']):
         with pytest.raises(SystemExit) as stop:
             Command().run_from_argv(['netbox', 'proxsync_sync', *arguments])
         assert stop.value.code == 1
-    assert '"web" is no ID of a guest (100 to 999999999).' in capsys.readouterr().err
+    assert '"web" is not a VM ID (100 to 999999999).' in capsys.readouterr().err
     with pytest.raises(SystemExit) as stop:
         Command().run_from_argv(['netbox', 'proxsync_sync', '--help'])
     assert stop.value.code == 0

@@ -184,7 +184,7 @@ def assert_removed(used: Used, environment: dict[str, str]):
     assert Bookmark.objects.get().object == used.machine
     assert Subscription.objects.get().object == used.machine
     assert used.machine.tags.get(name='Mine')
-    assert not Job.objects.filter(name__startswith='Proxmox').exists()
+    assert not Job.objects.filter(name__startswith='Proxmox VE').exists()
     queue = django_rq.get_queue('default')
     ours = [*queue.job_ids, *queue.scheduled_job_registry.get_job_ids()]
     assert [task for task in ours if 'proxsync' in (queue.fetch_job(task).func_name or '')] == []
@@ -197,7 +197,7 @@ def used(committed, standin):
 
 
 class TestRemoval:
-    def test_the_command_asks_and_lists_what_goes_and_then_netbox_works_without_the_plugin(
+    def test_the_command_asks_and_lists_the_removed_data_and_then_netbox_works_without_the_plugin(
         self, used, committed, monkeypatch
     ):
         out = io.StringIO()

@@ -44,7 +44,7 @@ def test_they_are_there_with_their_types_and_read_only():
     assert {'bridge', 'interface_model', 'proxmox_firewall', 'proxmox_rate_limit'} == names(VMInterface)
 
 
-def test_one_of_the_same_type_is_adopted_as_it_is_and_stays_when_the_plugin_goes(without):
+def test_a_custom_field_of_the_same_type_is_adopted_and_retained_when_the_plugin_is_removed(without):
     field = custom_field('vmid', CustomFieldTypeChoices.TYPE_INTEGER, label='Id', ui_editable='yes')
     install(apps, 'default')
     field.refresh_from_db()
@@ -79,7 +79,7 @@ def test_their_data_goes_with_them():
     assert 'vmid' not in vm.custom_field_data
 
 
-def test_one_that_an_administrator_removed_stays_removed():
+def test_one_that_an_administrator_removed_remains_removed():
     CustomField.objects.get(name='lxc_features').delete()
     ensure_custom_fields()
     assert not CustomField.objects.filter(name='lxc_features').exists()

@@ -76,7 +76,7 @@ def test_hosts_keep_their_order_and_stand_once():
         ('[pve1]:8006', 'is not a host'),
     ],
 )
-def test_what_is_no_host_is_refused(entered, told):
+def test_an_invalid_host_is_rejected(entered, told):
     assert told in errors_of(hosts=[entered])['hosts'][0]
 
 
@@ -88,9 +88,9 @@ def test_without_a_host_it_is_refused_once():
 @pytest.mark.parametrize(
     ('entered', 'told'),
     [
-        (f'PVEAPIToken=netbox@pve!sync={MARKER}', 'holds more than the ID'),
-        (f'netbox@pve!sync={MARKER}', 'holds more than the ID'),
-        ('root@pam', 'names no API token'),
+        (f'PVEAPIToken=netbox@pve!sync={MARKER}', 'contains more than the token ID'),
+        (f'netbox@pve!sync={MARKER}', 'contains more than the token ID'),
+        ('root@pam', 'is not an API token'),
         ('root!sync', 'not a token ID'),
         ('root@pam!1sync', 'not a token ID'),
         ('root@pam!a!b', 'not a token ID'),
@@ -179,7 +179,7 @@ def test_filters_are_stored_in_one_form(name, entered, stored):
         ('ignored_prefixes', 'lan', '"lan" is not a valid prefix'),
     ],
 )
-def test_what_is_no_filter_is_refused(name, entered, told):
+def test_an_invalid_filter_is_rejected(name, entered, told):
     assert told in errors_of(**{name: [entered]})[name][0]
 
 
@@ -192,7 +192,7 @@ def test_two_enabled_endpoints_do_not_share_a_cluster():
         make_endpoint('Second', cluster=cluster)
 
 
-def test_what_an_endpoint_places_guests_by_cannot_be_deleted():
+def test_objects_that_an_endpoint_assigns_cannot_be_deleted():
     site = Site.objects.create(name='Site', slug='site')
     make_endpoint(site=site)
     with pytest.raises(ProtectedError):
@@ -261,7 +261,7 @@ def test_a_deletion_takes_the_rows_along_without_reading_them(how):
         assert all(sql.startswith('DELETE') for sql in touched[:1])
 
 
-def test_what_will_be_deleted_is_reported_by_number(client):
+def test_the_numbers_of_deleted_objects_are_displayed(client):
     endpoint = make_endpoint()
     fill(endpoint, 3, 2)
     client.force_login(User.objects.create_superuser('root'))

@@ -59,7 +59,7 @@ FREE = {
     'the same hosts in other words': {'hosts': ['pve1', 'PVE2:8006']},
     'no SSH host key': {'ssh_host_keys': ''},
     'no SSH': {'ssh_user': ''},
-    'the time-out': {'timeout': 31},
+    'the timeout': {'timeout': 31},
     'another token': {'token_id': 'netbox@pve!other', 'token_secret': f'{MARKER}-2'},
 }
 SECRETS = {'token_secret': f'{MARKER}-2', 'ssh_password': f'{PASSWORD}-2'}
@@ -194,7 +194,7 @@ def test_the_secrets_have_to_be_entered_again(endpoint, admin, door, change):
 
 @pytest.mark.parametrize('change', FREE)
 @pytest.mark.parametrize('door', [by_form, by_patch, by_json])
-def test_who_trusts_no_more_than_before_enters_nothing(endpoint, admin, door, change):
+def test_a_change_that_does_not_extend_trust_requires_no_secret(endpoint, admin, door, change):
     before = plain(endpoint)
     assert door(admin, endpoint, FREE[change]) == ''
     given = {name: value for name, value in FREE[change].items() if name in before}
@@ -214,7 +214,7 @@ def test_the_same_secret_counts_as_entered(endpoint, admin):
         instance.save()
 
 
-def test_to_come_back_to_a_user_or_a_certificate_takes_the_secret_too(endpoint, admin):
+def test_a_former_user_or_certificate_requires_the_secret_again(endpoint, admin):
     assert by_patch(admin, endpoint, {'ssh_user': ''}) == ''
     assert 'SSH password' in by_patch(admin, endpoint, {'ssh_user': 'netbox'})
     assert by_patch(admin, endpoint, {'tls_mode': 'off', 'token_secret': MARKER}) == ''

@@ -254,7 +254,7 @@ def test_a_refused_duplicate_names_only_endpoints_that_its_reader_may_view():
     values = {'name': 'Lab', 'hosts': ['pve1'], 'token_id': 'netbox@pve!sync', 'token_secret': 'x'}
     answer = client.post(api, {**values, 'cluster': cluster.pk}, content_type='application/json')
     assert answer.status_code == 400
-    assert 'which you may not view' in answer.content.decode()
+    assert 'that you do not have permission to view' in answer.content.decode()
     assert 'Hidden' not in answer.content.decode()
     allow(user, ProxmoxEndpoint, 'view', {'name': 'Hidden'})
     client.force_login(User.objects.get(pk=user.pk))

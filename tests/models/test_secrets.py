@@ -118,7 +118,7 @@ def test_leaving_it_empty_keeps_it(endpoint, admin):
     assert (endpoint.description, endpoint.token_secret.reveal()) == ('x', MARKER)
 
 
-def test_a_lost_key_says_so(endpoint, settings):
+def test_a_lost_key_is_reported(endpoint, settings):
     settings.SECRET_KEY = 'lost ' * 12
     with pytest.raises(SecretError, match='Enter the secret again') as caught:
         ProxmoxEndpoint.objects.get().token_secret.reveal()

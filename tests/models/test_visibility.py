@@ -193,7 +193,7 @@ def test_rows_of_them_are_not_found(user, endpoint, hidden, shown):
 
 
 @planned
-def test_a_machine_that_is_no_longer_managed_stays_hidden(user, endpoint, hidden):
+def test_a_machine_that_is_no_longer_managed_remains_hidden(user, endpoint, hidden):
     stop_managing([endpoint.guests.get(vmid=hidden)])
     assert leaks(read_all(user, endpoint)) == []
 
@@ -262,7 +262,7 @@ def test_nodes_are_hidden_likewise(user, pve, make_endpoint, sync, tenant, shown
             page = client.get(url).content.decode()
             assert 'pve1' in page
             assert ('pve2' in page) == named
-        assert ('And 1 node whose device you may not view' in page) != named
+        assert ('And 1 node whose device you do not have permission to view' in page) != named
 
 
 @planned

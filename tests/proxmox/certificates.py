@@ -24,7 +24,7 @@ class Certificate:
 
     @property
     def fingerprint(self) -> str:
-        """As Proxmox shows it, by another way than the code under test."""
+        """As Proxmox VE shows it, by another way than the code under test."""
         digest = hashlib.sha256(self.certificate.public_bytes(serialization.Encoding.DER)).digest()
         return ':'.join(f'{byte:02X}' for byte in digest)
 

@@ -1,6 +1,6 @@
 """
 Small servers that go wrong in ways in which a whole Proxmox VE does not: other certificates, other protocols, answers
-that never end. What Proxmox itself answers comes from the stand-in.
+that never end. What Proxmox VE itself answers comes from the stand-in.
 """
 
 import socket

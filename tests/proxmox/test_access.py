@@ -15,7 +15,7 @@ AUDITOR = ('VM.Audit', 'Sys.Audit', 'Pool.Audit', 'SDN.Audit', 'VM.GuestAgent.Au
 
 
 def everywhere(*privileges: str, **paths: dict[str, int]) -> dict[str, dict[str, int]]:
-    """The answer for a role on `/`, as Proxmox gives it, changed on some paths."""
+    """The answer for a role on `/`, as Proxmox VE gives it, changed on some paths."""
     return {path: dict.fromkeys(privileges, 1) for path in TOP_LEVELS} | paths
 
 
@@ -67,7 +67,7 @@ class TestGuests:
         ],
         ids=['nothing', 'on / only', 'on /, but not on /vms', 'on /vms only', 'another privilege'],
     )
-    def test_what_does_not_reach_the_guests(self, permissions):
+    def test_roles_that_do_not_apply_to_guests(self, permissions):
         assert parse(permissions).guests_hidden
 
     def test_taken_away_by_a_smaller_role(self):
@@ -92,7 +92,7 @@ class TestGuests:
         access = parse(permissions, acl(('/', 'PVEAuditor'), ('/vms/100', 'PVEVMUser'), ('/pool/dev', 'NoAccess')))
         assert access.guests_hidden is None
 
-    def test_without_the_acl_nobody_knows(self):
+    def test_without_the_acl_the_visibility_is_unknown(self):
         assert parse(everywhere(*AUDITOR), None).guests_hidden
         shortened = parse({'/vms': {'VM.Audit': 1}})  # without Sys.Audit on /access
         assert 'access control list' in shortened.guests_hidden
@@ -188,7 +188,7 @@ class TestLists:
     def test_taken_away_below(self, path, version, expected):
         assert self.hidden(version, everywhere(*AUDITOR), acl((path, 'NoAccess'))) == expected
 
-    def test_without_the_acl_nobody_knows(self):
+    def test_without_the_acl_the_visibility_is_unknown(self):
         assert self.hidden(V8, everywhere(*AUDITOR), None) == {'interfaces', 'vnets'}
 
     def test_volumes(self):
@@ -255,7 +255,7 @@ class TestCommands:
             ('/sdn/vnets/web', 'SDN.Audit', V7),
         ],
     )
-    def test_no_access_to_what_guests_stand_on_has_to_go_away(self, path, privilege, version):
+    def test_revoked_access_to_storages_and_nodes_is_not_a_problem(self, path, privilege, version):
         access = parse(everywhere(*AUDITOR, 'VM.Monitor'), acl((path, 'NoAccess')))
         (lack,) = access.missing(version)
         assert (lack.path, lack.privilege) == (path, privilege)
@@ -267,7 +267,7 @@ class TestCommands:
         assert access.missing(V8) == []
         assert [lack.path for lack in access.missing(V9)] == ['/sdn']  # the fabrics
 
-    def test_each_lack_says_what_for(self):
+    def test_each_missing_privilege_names_the_feature(self):
         assert all(lack.feature and lack.privilege and lack.path for lack in parse({}).missing(V9))
 
 

@@ -79,7 +79,7 @@ def test_a_command_that_grants_one_privilege_says_no_more(standin):
     pve = standin(nodes=1, vms=1, containers=1)
     pve.revoke('Pool.Audit')
     (line,) = failed(check(connection(pve))).values()
-    assert line.remedy.endswith('(a token never has more privileges than its user)')
+    assert line.remedy.endswith('(a token never has more privileges than its user).')
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ class TestBadInput:
     def test_no_host(self, standin):
         assert self.report(standin(CLUSTER), hosts=()).fingerprint is None
 
-    def test_what_is_no_host(self, standin):
+    def test_invalid_hosts(self, standin):
         assert 'is not a host' in self.report(standin(CLUSTER), hosts=('https://pve1:8006/',)).error
 
     def test_a_closed_port(self, standin):
@@ -188,7 +188,7 @@ class TestBadInput:
     def test_not_a_proxmox(self, standin, kind):
         pve = standin(CLUSTER)
         pve.impostor(kind)
-        assert 'not as Proxmox VE does' in self.report(pve).error
+        assert 'it is not Proxmox VE' in self.report(pve).error
 
     def test_an_old_version(self, standin):
         report = self.report(standin(version='6.4-15'))

@@ -97,14 +97,14 @@ class TestByDefault:
     def test_teredo_hides_an_address_inverted(self):
         hidden = int(ipaddress.ip_address('169.254.169.254')) ^ 0xFFFFFFFF
         address = ipaddress.ip_address(int(ipaddress.ip_address('2001:0:c000:201::')) | hidden)
-        assert 'which means 169.254.169.254' in refused(ContactPolicy(), str(address))
+        assert '(169.254.169.254)' in refused(ContactPolicy(), str(address))
 
     @pytest.mark.parametrize(
         'address',
         ['0.0.0.0', '0.0.0.1', '::', '224.0.0.1', '239.1.2.3', 'ff02::1', '255.255.255.255', '240.0.0.1',
          '::ffff:0.0.0.0', '64:ff9b::255.255.255.255'],
     )  # fmt: skip
-    def test_what_is_no_host_is_not_and_no_setting_changes_that(self, address):
+    def test_addresses_of_no_single_host_are_never_contacted(self, address):
         nothing_denied = ContactPolicy.parse(['0.0.0.0/0', '::/0'], [])
         for policy in (ContactPolicy(), nothing_denied):
             assert 'not the address of a single host' in refused(policy, address)
@@ -120,7 +120,7 @@ class TestSettings:
         assert "allowed_networks in PLUGINS_CONFIG['netbox_proxsync']" in text
 
     @pytest.mark.parametrize('address', ['127.0.0.1', '127.255.255.254', '::ffff:127.0.0.9', '::1'])
-    def test_what_is_allowed(self, address):
+    def test_allowed_addresses(self, address):
         assert refused(THIS_MACHINE, address) == ''
 
     def test_a_denied_network_can_be_allowed_again(self):
@@ -130,7 +130,7 @@ class TestSettings:
         with pytest.raises(AddressNotAllowedError) as caught:
             ContactPolicy().check('pve1.example.com', 8006, '169.254.169.254')
         assert str(caught.value) == (
-            'NetBox may not contact pve1.example.com:8006: its address 169.254.169.254 is in 169.254.0.0/16, which is '
+            'NetBox is not allowed to contact pve1.example.com:8006: 169.254.169.254 is in 169.254.0.0/16, which is '
             "one of the denied_networks in PLUGINS_CONFIG['netbox_proxsync']. If NetBox should contact this address, "
             "remove 169.254.0.0/16 from denied_networks in PLUGINS_CONFIG['netbox_proxsync']."
         )
@@ -165,7 +165,7 @@ class TestConnections:
             assert (server.connections, other.connections) == (1, 0)
             # Every new connection is checked again.
             proxmox = client(f'pve.example.com:{server.port}', leaf, policy=DENIED)
-            with proxmox, pytest.raises(AddressNotAllowedError, match=r'its address 127\.0\.0\.2'):
+            with proxmox, pytest.raises(AddressNotAllowedError, match=r'127\.0\.0\.2 is in'):
                 proxmox.version()
             assert other.connections == 0
 
@@ -179,7 +179,7 @@ class TestConnections:
                 assert proxmox.version().text == '9.2.11'
             assert other.connections == 0
 
-    def test_an_address_that_answers_nobody_leaves_time_for_the_next(self, names, leaf, context):
+    def test_an_address_that_does_not_answer_leaves_time_for_the_next(self, names, leaf, context):
         with serving(answering(), context) as server, socket.socket() as full:
             full.bind(('127.0.0.3', server.port))
             full.listen(0)

@@ -96,7 +96,7 @@ def test_it_can_be_stored_and_copied_without_loss(message):
     assert render(message.source, str, lambda one, several, number: one if number == 1 else several) == message
 
 
-def test_what_an_older_version_has_stored_is_shown_as_it_is():
+def test_texts_stored_by_an_older_version_are_displayed_unchanged():
     assert from_json({'reason': 'Two things.'}, 'reason').source is None
     changed = Message('{name} was renamed.', name='web1')
     # A template that no catalog has.

@@ -61,13 +61,13 @@ def test_size_is_in_bytes(value, expected):
         *('9' * 5000, None, float('nan'), [], {}, -1, 1.5e300),
     ],
 )
-def test_what_is_no_size_is_garbled(value):
+def test_an_invalid_size_is_garbled(value):
     with pytest.raises(ParseError):
         parse_size(value)
 
 
 def format_size(size: int) -> str:
-    """As Proxmox writes it: with the largest unit that is exact ('520M', '1T', '1000')."""
+    """As Proxmox VE writes it: with the largest unit that is exact ('520M', '1T', '1000')."""
     exponent = next((e for e in (4, 3, 2, 1) if size % 1024**e == 0), 0) if size else 0
     return f'{size // 1024**exponent}{" KMGT"[exponent].strip()}'
 
@@ -86,7 +86,7 @@ def test_integer_comes_as_number_or_text(value):
 @pytest.mark.parametrize(
     'value', ['', 'abc', '1.5', 1.5, '0x10', '1_000', '٣', float('inf'), None, [], 10**400, '1' * 30]
 )
-def test_what_is_no_integer_is_garbled(value):
+def test_an_invalid_integer_is_garbled(value):
     with pytest.raises(ParseError):
         integer(value)
 
@@ -97,7 +97,7 @@ def test_decimal_comes_as_number_or_text(value):
 
 
 @pytest.mark.parametrize('value', ['NaN', 'inf', '', '1,5', '1e999999', None, float('nan')])
-def test_what_is_no_number_is_garbled(value):
+def test_an_invalid_number_is_garbled(value):
     with pytest.raises(ParseError):
         decimal(value)
 
@@ -113,7 +113,7 @@ def test_boolean_false(value):
 
 
 @pytest.mark.parametrize('value', ['', '2', 2, 'enabled', None, [], 'y'])
-def test_what_is_no_boolean_is_garbled(value):
+def test_an_invalid_boolean_is_garbled(value):
     with pytest.raises(ParseError):
         boolean(value)
 
@@ -229,7 +229,7 @@ def test_ranges_are_sorted_and_include_their_ends(parts, expected):
 
 
 @pytest.mark.parametrize('part', ['0', '30', '20-10', 'x', '1-', '-5', '1-2-3', '10-30', ''])
-def test_what_is_no_range_is_garbled(part):
+def test_an_invalid_range_is_garbled(part):
     with pytest.raises(ParseError):
         parse_ranges(['4', part], range(1, 30))
 
@@ -251,7 +251,7 @@ def test_an_empty_text_is_none(value, expected):
 
 
 @pytest.mark.parametrize(('value', 'expected'), [('on', True), (0, False), ('maybe', None), (None, None), ([], None)])
-def test_what_is_no_boolean_is_none(value, expected):
+def test_an_invalid_boolean_is_none(value, expected):
     assert boolean_or_none(value) is expected
 
 

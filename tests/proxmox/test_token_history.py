@@ -91,7 +91,7 @@ class TestBetweenReads:
     def remembered(self, pve, day: str = DAY) -> TokenHistory:
         return TokenHistory().updated_with(read(pve).token_view, day)
 
-    def test_what_is_still_there_is_no_matter(self, pve):
+    def test_a_retained_privilege_is_not_reported(self, pve):
         assert read_again(pve, self.remembered(pve)).warnings == ()
 
     @pytest.mark.parametrize(
@@ -109,17 +109,17 @@ class TestBetweenReads:
         history = self.remembered(pve)
         pve.revoke(privilege, path)
         inventory = read_again(pve, history)
-        words = f'no longer has {reported} (it had it on {DAY})'
+        words = f'no longer has {reported}. It had this privilege on {DAY}.'
         notices = [notice for notice in inventory.warnings if words in notice.message]
         assert len(notices) == 1
         assert 'pveum acl' in notices[0].remedy
         # Told until it is granted again, with the day on which it was there.
         later = history.updated_with(inventory.token_view, NEXT_DAY)
-        assert f'{reported} (it had it on {DAY})' in messages(read_again(pve, later))
+        assert f'{reported}. It had this privilege on {DAY}.' in messages(read_again(pve, later))
         pve.grant(privilege.replace('*', 'Audit'), path)
         assert 'no longer' not in messages(read_again(pve, later))
 
-    def test_what_it_never_had_is_not_lost(self, pve):
+    def test_a_privilege_that_the_token_never_had_is_not_lost(self, pve):
         pve.revoke('Pool.Audit')
         assert 'no longer' not in messages(read_again(pve, self.remembered(pve)))
 
@@ -149,7 +149,7 @@ class TestBetweenReads:
         history = self.remembered(pve)
         pve.revoke('VM.Audit')
         lines = {line.label: line for line in check(connection(pve), history).checks}
-        assert f'the token had it on {DAY}' in lines['VM.Audit on /vms'].detail
+        assert f'the token had this privilege on {DAY}' in lines['VM.Audit on /vms'].detail
         assert 'pveum acl' in lines['VM.Audit on /vms'].remedy
         assert {f'it saw {number} on {DAY}.' for number in history.guests.values()} == {
             line.detail.partition('; ')[2] for line in check(connection(pve), history).checks if 'before' in line.label

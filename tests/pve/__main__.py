@@ -1,4 +1,4 @@
-"""Serves a stand-in Proxmox until it is reported to stop: `python -m tests.pve serve --state FILE`."""
+"""Serves a stand-in Proxmox VE until it is reported to stop: `python -m tests.pve serve --state FILE`."""
 
 import argparse
 import json

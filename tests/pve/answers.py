@@ -17,7 +17,7 @@ class Answer:
     One HTTP answer.
 
     Attributes:
-        status: HTTP status, also Proxmox's own 595 and 596.
+        status: HTTP status, also Proxmox VE's own 595 and 596.
         reason: The reason phrase.
         body: Encoded body, b'' if none.
     """

@@ -12,7 +12,7 @@ KNOWN = {
     ('/cluster/mapping/usb', 'description'): 'absent if there is none',
     ('/cluster/mapping/usb', 'error'): 'absent if there is none',
 }
-# Proxmox writes numbers as text and the other way round wherever Perl does, so clients must coerce.
+# Proxmox VE writes numbers as text and the other way round wherever Perl does, so clients must coerce.
 TYPES: dict[str, tuple[type, ...]] = {
     'string': (str, int, float),
     'integer': (int, str),

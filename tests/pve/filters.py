@@ -1,7 +1,7 @@
 """
 Which rows of a list a token may see, for the lists that no script changes.
 
-Proxmox leaves rows out without saying so; every rule is the path and the privileges (one of them is enough) that its
+Proxmox VE leaves rows out without saying so; every rule is the path and the privileges (one of them is enough) that its
 own code asks for.
 """
 

@@ -301,5 +301,5 @@ def interfaces(cluster: Cluster, guest: Guest) -> list[Row] | None:
 
 
 def missing(node: str, type_: str, vmid: str) -> ApiError:
-    """Proxmox says 500, not 404, also for a guest that is on another node."""
+    """Proxmox VE says 500, not 404, also for a guest that is on another node."""
     return ApiError(500, f"Configuration file 'nodes/{node}/{KINDS[type_]}/{vmid}.conf' does not exist")

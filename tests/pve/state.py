@@ -86,7 +86,7 @@ class Guest:
 
     @property
     def name(self) -> str:
-        """As listed; Proxmox makes one up for a guest that has none."""
+        """As listed; Proxmox VE makes one up for a guest that has none."""
         if self.type == 'qemu':
             return self.config.get('name') or f'VM {self.vmid}'
         return self.config.get('hostname') or f'CT{self.vmid}'

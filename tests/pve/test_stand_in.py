@@ -1,4 +1,4 @@
-"""The stand-in does what a real Proxmox does: its answers against the official schema and the recordings; errors."""
+"""The stand-in does what a real Proxmox VE does: its answers against the official schema and the recordings; errors."""
 
 import json
 
@@ -77,7 +77,7 @@ def test_generated_clusters_answer_as_the_schema_says(version, connect):
 
 
 def answers_of(client, major: int) -> list[tuple[str, object]]:
-    """(path, data) of all that the stand-in answers with 200: what is kept, what is computed, and every guest."""
+    """Yield (path, data) of all successful responses of the stand-in: recorded ones, computed ones, and every guest."""
     cluster = client.pve.cluster
     paths = [*cluster.fixed, '/cluster/resources', '/cluster/status', '/cluster/options', '/nodes', '/pools']
     paths += ['/cluster/ha/resources']
@@ -173,7 +173,7 @@ def test_changes_of_a_network_stand_next_to_the_data(connect):
     assert sorted(row['iface'] for row in answer['data']) == sorted(row['iface'] for row in before)
 
 
-def test_what_a_script_changed_answers_as_the_schema_says(connect):
+def test_scripted_changes_are_answered_according_to_the_schema(connect):
     client = connect(nodes=2, vms=2, containers=1)
     client.pve.grant('VM.Config.Disk')
     client.pve.set_interface('pve1', 'vmbr7', type='OVSBridge', ovs_ports='p7')
@@ -237,7 +237,7 @@ def test_a_missing_privilege_shortens_lists_and_forbids_calls(connect):
     assert (answer.status_code, 'VM.Audit' in answer.reason) == (403, True)
 
 
-def test_version_7_says_why_only_in_the_reason(connect):
+def test_version_7_states_the_cause_only_in_the_reason(connect):
     client = connect(nodes=1, vms=1, containers=0, version='7.4-20')
     client.pve.revoke('Sys.Audit')
     answer = client.get('/cluster/status')
@@ -245,7 +245,7 @@ def test_version_7_says_why_only_in_the_reason(connect):
     assert 'Sys.Audit' in answer.reason
 
 
-def test_what_does_not_exist(connect):
+def test_requests_for_objects_that_do_not_exist(connect):
     client = connect(nodes=1, vms=1, containers=0)
     assert client.get('/nonsense').status_code == 501
     answer = client.get('/nodes/pve1/qemu/99999/config')

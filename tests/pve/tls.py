@@ -5,7 +5,7 @@ Certificates for the stand-in, of the kinds that are met on real Proxmox VE host
 |---|---|
 | self-signed | one certificate that signs itself |
 | proxmox-ca | signed by an own CA that has no keyUsage, as the CA that Proxmox VE makes for each cluster |
-| mismatch | as proxmox-ca, but issued for another host name |
+| mismatch | as proxmox-ca, but issued for another hostname |
 | expired | as proxmox-ca, but no longer valid |
 """
 
@@ -73,7 +73,7 @@ class Tls:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the certificate as Proxmox shows it: upper case, with colons."""
+        """SHA-256 of the certificate as Proxmox VE shows it: upper case, with colons."""
         return self._certificate.fingerprint(hashes.SHA256()).hex(':').upper()
 
     @property
@@ -146,7 +146,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key, expired: bool = False) 
 
 
 def _authority(name: x509.Name, key) -> x509.Certificate:
-    # Proxmox's own CA has no keyUsage; strict verification (the default of Python 3.13) rejects it for that reason.
+    # Proxmox VE's own CA has no keyUsage; strict verification (the default of Python 3.13) rejects it for that reason.
     builder = _builder(name, name, key)
     return builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(
         key, hashes.SHA256()

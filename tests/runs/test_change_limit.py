@@ -1,4 +1,4 @@
-"""What one run may take away without a user's word; through the real job against a stand-in Proxmox."""
+"""The change limit: how many objects a run can remove without approval; through the real job against a stand-in."""
 
 from datetime import timedelta
 
@@ -29,19 +29,19 @@ def let_through(run):
     return SyncJob.enqueue_plan(run, None, immediate=True)
 
 
-def test_a_refused_run_says_what_it_would_take_of_how_many_and_what_to_do(pve, endpoint, sync):
+def test_a_refused_run_states_the_numbers_and_the_remedy(pve, endpoint, sync):
     sync(endpoint)
     for vmid in vmids(pve)[:6]:
         pve.delete(vmid)
     run = sync(endpoint)
     assert run.status == 'refused'
-    assert run.error.startswith('This run would retire 6 of 12 virtual machines. That exceeds the change limit of')
+    assert 'virtual machines: 6 retired (of 12)' in run.error
     assert 'check the hosts of the endpoint and the privileges of its token' in run.error
-    assert run.error.endswith('approve this run.')
+    assert 'approve this run.' in run.error
     assert VirtualMachine.objects.filter(status='decommissioning').count() == 0
 
 
-def test_the_deletion_of_many_retired_guests_waits_for_a_users_word(pve, endpoint, sync):
+def test_the_deletion_of_many_retired_guests_requires_approval(pve, endpoint, sync):
     sync(endpoint)
     for vmid in vmids(pve)[:5]:
         pve.delete(vmid)
@@ -51,7 +51,8 @@ def test_the_deletion_of_many_retired_guests_waits_for_a_users_word(pve, endpoin
     missing = endpoint.bindings.filter(missing_since__isnull=False)
     missing.update(missing_since=timezone.now() - timedelta(days=31))
     run = sync(endpoint)
-    assert (run.status, run.error.partition('.')[0]) == ('refused', 'This run would delete 5 of 12 virtual machines')
+    assert run.status == 'refused'
+    assert 'Changes beyond the limit: virtual machines: 5 deleted (of 12).' in run.error
     assert VirtualMachine.objects.count() == 12
     assert let_through(run).status == 'completed'
     assert VirtualMachine.objects.count() == 7
@@ -81,7 +82,7 @@ def test_a_storage_that_takes_half_of_the_disks_away_is_refused(pve, endpoint, s
         pve.remove_disk(vmid, 'sata4')
     run = sync(endpoint)
     assert run.status == 'refused'
-    assert f'delete 9 and release 3 of {disks} virtual disks' in run.error
+    assert f'virtual disks: 9 deleted, 3 released (of {disks})' in run.error
     assert VirtualDisk.objects.count() == disks
 
 

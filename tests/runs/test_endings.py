@@ -1,5 +1,5 @@
 """
-A run whose writes NetBox refuses is shown for what it is, through the real job against a stand-in Proxmox.
+A run whose writes NetBox refuses is shown for what it is, through the real job against a stand-in Proxmox VE.
 
 Tried: all changes refused, some of them, one field of an object, a shared object, a stored plan that is applied, a run
 for one guest, a run into which nothing had to be written, and conflicts, which are no errors. Looked at: the run, its

@@ -56,7 +56,7 @@ def queue():
 
 @pytest.fixture
 def deliver(queue, django_capture_on_commit_callbacks):
-    """Carry out something, and what it has put into the queue."""
+    """Call a function, run the jobs that it has added to the queue, and return its result."""
 
     def carry_out(work):
         with django_capture_on_commit_callbacks(execute=True):
@@ -152,7 +152,7 @@ class TestRunEvents:
         rule(never, ['proxsync_completed'], ProxmoxEndpoint, action_type='notification', conditions=condition)
         deliver(lambda: sync(endpoint))
         reported = Notification.objects.get()
-        assert (reported.user, reported.object, str(reported.event)) == (user, endpoint, 'Proxmox sync completed')
+        assert (reported.user, reported.object, str(reported.event)) == (user, endpoint, 'Proxmox VE sync completed')
 
     def test_event_rules_that_fail_change_nothing(self, endpoint, sync, webhook, deliver, monkeypatch):
         rule(webhook, ALL, ProxmoxEndpoint)

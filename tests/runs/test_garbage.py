@@ -22,7 +22,7 @@ def loaded() -> int:
 
 
 @after_first_sync
-def test_what_a_run_has_loaded_is_freed_without_a_search(endpoint, sync):
+def test_loaded_data_is_freed_without_a_garbage_collection(endpoint, sync):
     sync(endpoint)
     gc.collect()
     before = loaded()
@@ -35,7 +35,7 @@ def test_what_a_run_has_loaded_is_freed_without_a_search(endpoint, sync):
 
 
 @after_first_sync
-def test_a_run_pauses_the_search_while_it_makes_its_plan(endpoint, sync, monkeypatch):
+def test_garbage_collection_is_paused_while_a_plan_is_computed(endpoint, sync, monkeypatch):
     seen = []
     compare = execution.compare
 
@@ -55,7 +55,7 @@ def test_the_search_goes_on_after_a_failure():
     assert (gc.isenabled(), gc.get_freeze_count()) == (True, 0)
 
 
-def test_a_process_that_has_left_out_objects_itself_stays_as_it_is():
+def test_a_process_with_frozen_objects_is_unchanged():
     gc.freeze()
     try:
         with older_objects_left_out():

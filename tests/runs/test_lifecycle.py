@@ -58,7 +58,7 @@ def test_a_run_that_is_being_worked_on_is_waited_for(endpoint, sync, working):
     assert running.status == 'running'
 
 
-def test_a_job_that_finds_the_lock_taken_ends_and_says_so(endpoint, sync, working):
+def test_a_job_that_finds_the_lock_taken_ends_and_reports_this(endpoint, sync, working):
     run = sync(endpoint)
     assert run.status == 'failed'
     assert 'Another run' in run.error
@@ -98,7 +98,7 @@ def test_a_job_without_its_run_fails_and_does_nothing(endpoint):
     assert (Job.objects.get(pk=job.pk).status, SyncRun.objects.count()) == ('failed', 0)
 
 
-def test_old_runs_go_and_the_last_one_stays(settings):
+def test_old_runs_go_and_the_last_one_is_retained(settings):
     plugin = settings.PLUGINS_CONFIG['netbox_proxsync']
     settings.PLUGINS_CONFIG = {'netbox_proxsync': {**plugin, 'runs_to_keep': 3, 'run_retention_days': 10}}
     endpoint = make_endpoint()
@@ -150,7 +150,7 @@ def test_a_job_that_was_left_when_its_run_had_ended_ends(endpoint):
     assert (at_work.status, other.status) == ('running', 'running')
 
 
-def test_the_job_of_a_run_that_has_ended_well_stays_as_it_is(endpoint, sync):
+def test_the_job_of_a_run_that_has_ended_well_is_unchanged(endpoint, sync):
     run = sync(endpoint)
     SyncRun.objects.filter(pk=run.pk).update(completed=timezone.now() - timedelta(hours=1))
     ScheduleJob.enqueue(immediate=True)

@@ -1,4 +1,4 @@
-"""Runs that are limited to given guests, through the real job against a stand-in Proxmox."""
+"""Runs that are limited to given guests, through the real job against a stand-in Proxmox VE."""
 
 import pytest
 from core.models import ObjectChange
@@ -66,7 +66,7 @@ def test_the_second_of_two_changes_nothing(endpoint, sync, one):
 
 
 @after_first_sync
-def test_whatever_happened_to_the_others_they_stay_as_they_are(pve, endpoint, sync, one):
+def test_whatever_happened_to_the_others_they_are_unchanged(pve, endpoint, sync, one):
     everything_changes(pve, but=one)
     pve.rename(one, 'chosen')
     before = others(endpoint, one)
@@ -140,7 +140,7 @@ def test_the_limit_on_removals_counts_what_the_endpoint_holds(pve, make_endpoint
         pve.delete(vmid)
     run = sync(endpoint, vmids=chosen)
     assert run.status == 'refused'
-    assert 'retire 5 of 6' in run.error
+    assert '5 retired (of 6)' in run.error
     assert SyncJob.enqueue_plan(run, None, immediate=True).status == 'completed'
     assert VirtualMachine.objects.filter(status='decommissioning').count() == 5
 
@@ -178,7 +178,7 @@ def test_a_limited_run_says_nothing_of_when_the_others_were_seen(pve, endpoint, 
     assert {guest.vmid: guest.last_seen for guest in endpoint.guests.select_related('endpoint')} == before
 
 
-def test_nodes_are_read_for_who_they_are_and_stay_as_they_are(pve, make_endpoint, sync, one):
+def test_nodes_are_read_for_their_identity_and_are_unchanged(pve, make_endpoint, sync, one):
     site = Site.objects.create(name='Berlin', slug='berlin')
     endpoint = make_endpoint(pve, site=site)
     sync(endpoint, vmids=[one])
@@ -194,7 +194,7 @@ def test_nodes_are_read_for_who_they_are_and_stay_as_they_are(pve, make_endpoint
 
 
 @after_first_sync
-def test_an_ignored_guest_is_left_unchanged_and_the_run_says_so(pve, endpoint, sync, one):
+def test_an_ignored_guest_is_left_unchanged_and_the_run_reports_this(pve, endpoint, sync, one):
     ProxmoxGuest.objects.filter(vmid=one).update(ignored=True)
     pve.rename(one, 'renamed')
     run = sync(endpoint, vmids=[one])

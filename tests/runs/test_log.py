@@ -105,7 +105,7 @@ def test_many_refusals_alike_are_one_line(pve, endpoint, sync, settings, worker)
     assert job_log(run)[-1] == ('warning', f'{run.get_status_display()}. {run.error}')
 
 
-def test_a_refused_plan_says_why(pve, endpoint, sync, worker):
+def test_a_refused_plan_states_the_reason(pve, endpoint, sync, worker):
     sync(endpoint)
     for vmid in [guest.vmid for guest in pve.cluster.guests.values()][:8]:
         pve.delete(vmid)
@@ -115,7 +115,7 @@ def test_a_refused_plan_says_why(pve, endpoint, sync, worker):
     assert (job_log(run)[-1], worker_log(worker, run)[-1]) == (last, last)
 
 
-def test_what_cannot_be_reached_is_an_error_with_its_reason(pve, make_endpoint, sync, worker):
+def test_an_unreachable_host_is_logged_as_an_error_with_its_reason(pve, make_endpoint, sync, worker):
     run = sync(make_endpoint(pve, hosts=['127.0.0.1:1']))
     assert run.status == 'failed'
     assert ('warning', 'collect: not finished (N s)') in job_log(run)

@@ -23,7 +23,7 @@ from netbox_proxsync.models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from ..cases import make_endpoint, make_run
 from ..scenarios.synced import pin, run_job
 
-MESSAGE = 'NetBox is in maintenance mode, so no run is carried out. Run again when maintenance mode is off.'
+MESSAGE = 'NetBox is in maintenance mode, so no run is executed. Run again when maintenance mode is off.'
 
 
 @pytest.fixture(params=['configuration file', 'settings of NetBox'])
@@ -67,7 +67,7 @@ def carry_out(run: SyncRun) -> SyncRun:
 
 
 @pytest.mark.parametrize('mode', ['sync', 'preview'])
-def test_a_run_that_was_queued_before_writes_nothing_and_says_why(maintenance, pve, mode):
+def test_a_run_that_was_queued_before_writes_nothing_and_states_the_reason(maintenance, pve, mode):
     run = SyncJob.enqueue_run(pin(pve), None, mode=mode)
     maintenance()
     carry_out(run)
@@ -95,7 +95,7 @@ def test_the_command_refuses(maintenance, pve):
     assert (caught.value.code, MESSAGE in out.getvalue(), SyncRun.objects.count()) == (1, True, 0)
 
 
-def test_pages_and_the_api_say_so(maintenance, pve):
+def test_pages_and_the_api_report_this(maintenance, pve):
     """NetBox itself lets every page write as long as LOGIN_REDIRECT_URL is '/', which is its default."""
     endpoint = pin(pve)
     preview = run_job(endpoint, mode='preview')

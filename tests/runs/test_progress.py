@@ -20,7 +20,7 @@ def test_a_counted_phase_has_a_bar_and_an_estimate():
     far = progress(phase='collect 25/100')
     assert (far.done, far.total, far.percent) == (25, 100, 25)
     assert far.remaining == timedelta(seconds=30)
-    assert far.text == 'Reading Proxmox: 20%'
+    assert far.text == 'Reading Proxmox VE: 20%'
 
 
 def test_the_pace_is_that_of_the_present_phase():
@@ -33,11 +33,11 @@ def test_no_time_is_promised_before_there_is_a_pace(seconds, phase):
 
 
 @pytest.mark.parametrize('phase', ['', 'plan', 'collect 0/0', 'something else entirely'])
-def test_what_is_not_counted_has_no_numbers(phase):
+def test_phases_without_a_total_have_no_numbers(phase):
     far = progress(phase=phase)
     assert (far.done, far.total, far.percent, far.remaining) == (None, None, None, None)
 
 
-def test_queued_and_stopping_runs_say_so():
+def test_queued_and_stopping_runs_display_their_status():
     assert progress(status='queued', started=None).text == 'Waiting for a worker'
     assert progress(status='canceling', phase='apply 1/2').text == 'Stopping: 50%'

@@ -1,6 +1,6 @@
 """
 Quick runs: which guests they read, what they leave to full runs, and what they cost; through the real job against a
-stand-in Proxmox.
+stand-in Proxmox VE.
 """
 
 import io
@@ -158,7 +158,7 @@ def test_a_guest_that_replaces_another_one_is_left_to_the_full_run(pve, endpoint
     assert vm_of(endpoint, vmid).name == 'another'
 
 
-def test_what_says_nothing_about_a_guest_changes_nothing(pve, endpoint, sync):
+def test_an_entry_without_data_changes_nothing(pve, endpoint, sync):
     sync(endpoint)
     before = content(endpoint), list(endpoint.guests.order_by('pk').values())
     away = next(node for node in pve.cluster.nodes if node != pve.cluster.local)
@@ -236,7 +236,7 @@ def test_it_does_not_count_as_a_read_that_has_not_found_an_address(pve, endpoint
     assert not before <= set(IPAddress.objects.values_list('address', flat=True))
 
 
-def test_what_was_only_previewed_is_not_synchronized_by_it(pve, endpoint, sync):
+def test_a_preview_does_not_count_as_synchronized_for_quick_runs(pve, endpoint, sync):
     assert 'A full sync must complete first' in why_not(endpoint)
     sync(endpoint, mode='preview')
     assert 'A full sync must complete first' in why_not(endpoint)
@@ -267,7 +267,7 @@ def test_another_cluster_and_a_plan_that_waits_for_approval_stop_it(standin, end
     assert not other.log
 
 
-def test_the_status_of_the_last_full_run_stays_and_few_quick_runs_are_kept(pve, endpoint, sync, settings):
+def test_the_status_of_the_last_full_run_is_retained_and_few_quick_runs_are_kept(pve, endpoint, sync, settings):
     full = sync(endpoint)
     vmid = running_vm(pve)
     for number in range(3):
@@ -321,7 +321,7 @@ class TestCommand:
 
     def test_it_prints_what_it_found(self, pve, endpoint, sync):
         sync(endpoint)
-        assert 'Lab: no quick run, 3 calls to Proxmox: none of 6 guests has changed' in self.run('--all', '--quick')
+        assert 'Lab: no quick run, 3 API requests: none of 6 guests has changed' in self.run('--all', '--quick')
         answer = json.loads(self.run('Lab', '--quick', '--json'))
         assert (answer['run'], answer['result']['calls']) == (None, 3)
         pve.rename(running_vm(pve), 'renamed')

@@ -73,7 +73,7 @@ def user_with(*actions: str, name: str = 'operator') -> User:
     return user
 
 
-def test_half_the_guests_missing_is_let_through_once(refused, endpoint, sync, apply):
+def test_a_refused_run_can_be_approved_once(refused, endpoint, sync, apply):
     assert not retired().exists()
     run = apply(refused)
     assert (run.mode, run.status, run.applies) == ('apply', 'completed', refused)
@@ -91,7 +91,7 @@ def test_the_schedule_lets_nothing_through(refused, endpoint, sync):
     assert not retired().exists()
 
 
-def test_what_changed_in_netbox_since_is_left(refused, apply):
+def test_objects_that_changed_in_netbox_after_the_plan_are_outdated(refused, apply):
     changes = refused.changes.filter(action='retire').order_by('position')
     edited, deleted, released = (change.object for change in changes[:3])
     VirtualMachine.objects.filter(pk=edited.pk).update(status='failed')
@@ -138,7 +138,7 @@ def test_a_preview_applied_is_the_same_as_a_sync(pve, endpoint, make_endpoint, s
     assert not sync(endpoint).changes.exists()
 
 
-def test_what_users_have_decided_since_the_preview_is_heeded(standin, make_endpoint, sync, apply):
+def test_decisions_after_the_preview_take_precedence(standin, make_endpoint, sync, apply):
     pve = standin(nodes=1, vms=4, containers=0, templates=0, seed=3)
     endpoint = make_endpoint(pve)
     unmade, ignored, own, other = sorted(guest.vmid for guest in pve.cluster.guests.values())
@@ -181,7 +181,7 @@ def test_a_part_that_is_not_in_the_plan_is_reported(endpoint, sync, apply):
         apply(sync(endpoint, mode='preview'), ['qemu/9999'])
 
 
-def test_what_a_plan_remembers_of_unchanged_objects_is_stored_too(pve, endpoint, sync, apply):
+def test_a_stored_plan_contains_the_shared_objects_it_found(pve, endpoint, sync, apply):
     sync(endpoint)
     missing = endpoint.bindings.filter(kind='disk').first()
     binding = endpoint.bindings.filter(kind='vm').exclude(unit=missing.unit).first()
@@ -209,7 +209,7 @@ def test_a_stored_plan_is_read_by_pages(endpoint, sync, monkeypatch):
     assert len(queries) >= len(found) // 10
 
 
-def test_it_takes_the_permission_to_let_a_refused_run_through(refused):
+def test_approving_a_refused_run_requires_the_permission_accept(refused):
     url = reverse('plugins:netbox_proxsync:syncrun_accept', args=[refused.pk])
     page = refused.get_absolute_url()
     syncer, accepter = user_with('sync', name='syncer'), user_with('accept', name='accepter')
@@ -358,7 +358,7 @@ def test_a_selection_that_no_page_sends_is_ignored(endpoint, sync, admin_client)
     assert not SyncRun.objects.filter(applies=preview).exists()
 
 
-def test_to_select_nothing_applies_nothing(endpoint, sync):
+def test_an_empty_selection_applies_nothing(endpoint, sync):
     preview = sync(endpoint, mode='preview')
     client = Client()
     client.force_login(user_with('sync'))

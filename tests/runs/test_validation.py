@@ -120,12 +120,12 @@ def test_a_first_preview_is_applied_without_a_rejection(pve, endpoint, preview, 
     assert set(machine.values_list('outcome', flat=True)) == {'planned', 'rejected'}
     page = admin_client.get(run.get_absolute_url()).content.decode()
     number = run.changes.filter(outcome='rejected').count()
-    assert f'{number} changes would be refused by NetBox, and are not part of the plan' in page
+    assert f'{number} changes would be rejected by NetBox, and are not part of the plan' in page
     listed = admin_client.get(run.get_absolute_url(), {'outcome': 'rejected', 'q': disk}).content.decode()
     assert 'Rejected' in listed
     assert escape(reasons[disk]) in listed
     chosen = admin_client.get(reverse('plugins:netbox_proxsync:syncrun_apply', args=[run.pk])).content.decode()
-    assert f'{number} changes would be refused by NetBox, and are not part of the plan.' in chosen
+    assert f'{number} changes would be rejected by NetBox, and are not part of the plan.' in chosen
     # Guests of which a change is rejected are conflicts, before the plan is applied and afterwards.
     assert {guest.state for guest in endpoint.guests.all()} == {'conflict'}
     applied(run)
@@ -149,9 +149,9 @@ def test_a_preview_of_which_everything_is_rejected(endpoint, preview, settings, 
     run = preview()
     assert run.counts == {}
     assert set(run.changes.filter(kind='vm').values_list('outcome', flat=True)) == {'rejected'}
-    assert any('It needs' in reason for reason in rejected(run).values())
+    assert any('The object requires' in reason for reason in rejected(run).values())
     page = admin_client.get(run.get_absolute_url()).content.decode()
-    assert 'No change can be applied, because NetBox would refuse all of them.' in page
+    assert 'No change can be applied, because NetBox would reject all of them.' in page
     assert ProxmoxEndpoint.objects.get(pk=endpoint.pk).sync_status == 'attention'
 
 

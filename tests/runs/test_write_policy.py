@@ -24,7 +24,7 @@ def status_of(endpoint: ProxmoxEndpoint) -> str:
     return ProxmoxEndpoint.objects.get(pk=endpoint.pk).sync_status
 
 
-def test_what_each_policy_writes(standin, make_endpoint, sync, admin_client):
+def test_the_changes_that_each_write_policy_permits(standin, make_endpoint, sync, admin_client):
     pve = standin(nodes=1, vms=7, containers=0, templates=0, seed=4)
     endpoint = make_endpoint(pve)
     vmids = sorted(guest.vmid for guest in pve.cluster.guests.values())

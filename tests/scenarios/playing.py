@@ -1,4 +1,4 @@
-"""What hypothesis's rounds of syncs share: their pace, their stage, and what they are compared by."""
+"""Shared by hypothesis's rounds of syncs: the number of examples, the stage, and the comparison."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator

@@ -240,7 +240,7 @@ class Lab:
                 assert (*key, field[1]) in drift, f'{name} of {key} was set back silently{described_run}'
 
     def check_settled(self, inv: Inventory, done: Round, described_run: str):
-        """A second run has nothing to do, and says of what it cannot do what the first one said."""
+        """A second run has no changes, and reports the same conflicts as the first one."""
         with CaptureQueriesContext(connection) as queries, transaction.atomic():
             again = self.run(inv)
             transaction.set_rollback(True)
@@ -265,7 +265,7 @@ class Lab:
                     raise AssertionError(f'{binding} is not valid: {error.message_dict}{described_run}') from error
 
     def check_blind(self, inv: Inventory, blind: Inventory):
-        """What cannot be read any more changes nothing: not what it is about, and nothing else."""
+        """Data that becomes unreadable changes no object in NetBox."""
         with transaction.atomic():
             before = photograph()
             done = self.run(blind)
@@ -294,7 +294,7 @@ class Lab:
                     self.authors[*key, name] = who
 
     def settle_authors(self, after: Photo):
-        """A user's value that Proxmox has come to want as well is no longer only the user's."""
+        """A user's value that Proxmox VE has come to want as well is no longer only the user's."""
         for bound in Binding.objects.filter(endpoint=self.endpoint):
             key = (f'{bound.object_type.app_label}.{bound.object_type.model}', bound.object_id)
             for name, value in after.get(key, {}).items():
@@ -360,8 +360,8 @@ def is_write(sql: str) -> bool:
 
 def content(endpoint: ProxmoxEndpoint, units: set[str] | None = None) -> dict[tuple[str, str], dict[str, object]]:
     """
-    What NetBox holds of an endpoint (of some of its units), by what it is in Proxmox and without keys of the database,
-    so that two NetBoxes can be compared.
+    What NetBox holds of an endpoint (of some of its units), by what it is in Proxmox VE and without keys of the
+    database, so that two NetBoxes can be compared.
     """
     bound = [row for row in endpoint.bindings.all() if row.object is not None]
     names = {pointer_to(row.object): (row.kind, row.key) for row in bound}

@@ -163,7 +163,7 @@ def test_a_user_who_puts_one_of_two_records_into_another_vrf_settles_it(pve, end
     assert written(sync(endpoint)) == []
 
 
-def test_an_address_that_a_user_gave_to_a_guest_that_does_not_have_it_stays_there(pve, endpoint, sync):
+def test_an_address_that_a_user_gave_to_a_guest_that_does_not_have_it_remains_there(pve, endpoint, sync):
     make_vm(pve, 951, '10.0.0.50/24')
     make_vm(pve, 960, '10.0.0.60/24')
     sync(endpoint)
@@ -378,7 +378,7 @@ def test_a_third_guest_with_an_anycast_address_gets_a_record_of_its_own(pve, end
     assert written(sync(endpoint)) == []
 
 
-def test_an_anycast_record_of_a_guest_that_is_off_stays_there(pve, endpoint, sync):
+def test_an_anycast_record_of_a_guest_that_is_off_remains_there(pve, endpoint, sync):
     make_vm(pve, 908, '10.0.0.53/32')
     make_vm(pve, 909)
     sync(endpoint)
@@ -486,7 +486,7 @@ def test_a_cloud_init_drive_that_is_detached_removes_nothing(pve, endpoint, sync
 
 
 @pytest.mark.parametrize('changed', ['ip=10.0.0.8/24', None])
-def test_a_cloud_init_address_that_no_guest_had_goes_at_once_when_the_configuration_changes(
+def test_an_unused_cloud_init_address_is_removed_immediately_when_the_configuration_changes(
     pve, endpoint, sync, changed
 ):
     make_vm(pve, 907, running=False, **WISH, **DRIVE)
@@ -498,7 +498,7 @@ def test_a_cloud_init_address_that_no_guest_had_goes_at_once_when_the_configurat
     assert written(sync(endpoint)) == []
 
 
-def test_what_the_agent_reported_stays_when_the_guest_is_off_whatever_cloud_init_asks_for(pve, endpoint, sync):
+def test_reported_addresses_are_retained_when_the_guest_is_off_regardless_of_cloud_init(pve, endpoint, sync):
     make_vm(pve, 907, running=False, **WISH, **DRIVE)
     sync(endpoint)
     pve.start(907)
@@ -526,7 +526,7 @@ def test_a_container_whose_configured_address_changes_while_it_is_off_has_the_ne
 # Case 6: an address that is missing for a moment
 
 
-def test_an_address_that_is_missing_in_one_run_keeps_its_record_and_stays_primary(pve, endpoint, sync):
+def test_an_address_that_is_missing_in_one_run_keeps_its_record_and_remains_primary(pve, endpoint, sync):
     make_vm(pve, 201, '10.0.0.21/24')
     sync(endpoint)
     address = IPAddress.objects.get()
@@ -566,7 +566,7 @@ def test_an_address_goes_after_as_many_complete_reads_as_the_endpoint_says(pve, 
     assert written(sync(endpoint)) == []
 
 
-def test_an_address_goes_at_once_with_its_nic(pve, endpoint, sync):
+def test_an_address_is_removed_immediately_with_its_nic(pve, endpoint, sync):
     make_vm(pve, 201, **SECOND)
     report(pve, 201, agent_row('ens18', 201, '10.0.0.21/24'), agent_row('ens19', 2, '10.0.1.21/24'))
     sync(endpoint)
@@ -575,7 +575,7 @@ def test_an_address_goes_at_once_with_its_nic(pve, endpoint, sync):
     assert (held_by(201), IPAddress.objects.count()) == (['10.0.0.21/24'], 1)
 
 
-def test_an_address_that_another_guest_is_seen_with_moves_at_once_with_its_record(pve, endpoint, sync):
+def test_an_address_that_another_guest_is_seen_with_moves_immediately_with_its_record(pve, endpoint, sync):
     for vmid, host in ((201, '10.0.0.21/24'), (202, '10.0.0.22/24')):
         make_vm(pve, vmid, host)
     sync(endpoint)
@@ -669,7 +669,7 @@ def test_ten_thousand_addresses_of_one_guest_do_not_fill_netbox(pve, endpoint, s
     assert held_by(220) == held
 
 
-def test_the_limit_is_a_setting_and_takes_nothing_away(pve, endpoint, sync):
+def test_the_address_limit_is_a_setting_and_removes_no_address(pve, endpoint, sync):
     make_vm(pve, 220, *(f'10.0.0.{number}/24' for number in range(1, 21)))
     sync(endpoint)
     assert len(held_by(220)) == 20

@@ -86,7 +86,7 @@ def machine(endpoint, vmid=300):
     return row and row.object
 
 
-def test_a_machine_made_by_hand_is_linked_from_the_preview_and_keeps_its_edits(endpoint, cluster, sync, browser):
+def test_a_machine_created_manually_is_linked_from_the_preview_and_keeps_its_edits(endpoint, cluster, sync, browser):
     vm = VirtualMachine.objects.create(name='web', cluster=cluster, status='active', description='Mine')
     preview = sync(endpoint, 'preview')
     change = preview.changes.get(action='candidate')
@@ -356,7 +356,7 @@ def test_any_object_in_conflict_is_ignored(pve, endpoint, sync, browser):
     assert not sync(endpoint).changes.exists()
 
 
-def test_what_is_refused(endpoint, cluster, sync, make_endpoint, standin):
+def test_invalid_input_is_rejected(endpoint, cluster, sync, make_endpoint, standin):
     vm = VirtualMachine.objects.create(name='web', cluster=cluster, status='active')
     other_cluster = Cluster.objects.create(name='other', type=cluster.type)
     change = sync(endpoint, 'preview').changes.get(action='candidate')

@@ -93,7 +93,7 @@ def test_a_rule_that_sets_what_another_rule_sets_for_other_guests(endpoint, sync
     assert roles() == {None}
 
 
-def test_what_a_user_has_edited_stays(endpoint, sync, web, app):
+def test_edits_of_users_are_retained(endpoint, sync, web, app):
     rule = make_rule('One', role=web)
     sync(endpoint)
     edited = VirtualMachine.objects.first()
@@ -105,7 +105,7 @@ def test_what_a_user_has_edited_stays(endpoint, sync, web, app):
     assert roles() == {app, None}
 
 
-def test_what_came_from_the_endpoint_stays_when_a_rule_with_the_same_value_is_deleted(endpoint, sync, web):
+def test_a_value_of_the_endpoint_is_retained_when_a_rule_with_the_same_value_is_deleted(endpoint, sync, web):
     endpoint.guest_role = web
     endpoint.save()
     sync(endpoint)

@@ -85,7 +85,7 @@ def test_a_guest_keeps_what_was_last_known(how, pve, endpoint, first, sync):
     assert shown(row) == shown(before)
 
 
-def test_what_is_known_during_an_outage_is_shown(pve, endpoint, first, sync):
+def test_last_known_data_is_displayed_during_an_outage(pve, endpoint, first, sync):
     pve.node_offline('pve2', 'unknown')
     pve.set_tags(102, 'prod')
     pve.set_pool(102, 'staging')

@@ -1,4 +1,4 @@
-"""Harm that a sync must not do, each by the name of what happens; through the real job against a stand-in Proxmox."""
+"""Harm that a sync must not do, by the name of the harm; through the real job against a stand-in Proxmox VE."""
 
 from datetime import timedelta
 
@@ -67,7 +67,7 @@ def test_a_stuck_pvestatd_that_lists_all_guests_as_unknown_without_names_changes
 
 
 @pytest.mark.parametrize('notes', ['First\nSecond\n\nFourth', 'First\r\nSecond', 'Old\rMac'])
-def test_notes_of_several_lines_that_went_through_netboxs_form_are_nobodys_edit(pve, endpoint, sync, notes):
+def test_line_breaks_of_netboxs_form_do_not_count_as_an_edit(pve, endpoint, sync, notes):
     vmid = vmids(pve, 'qemu')[0]
     pve.set_config(vmid, description=notes)
     sync(endpoint)
@@ -77,12 +77,12 @@ def test_notes_of_several_lines_that_went_through_netboxs_form_are_nobodys_edit(
     assert as_sent.count('\r\n') == len(notes.splitlines()) - 1
     VirtualMachine.objects.filter(pk=vm.pk).update(comments=as_sent)
     assert not sync(endpoint).changes.exists()
-    pve.set_config(vmid, description='First\nChanged in Proxmox')
+    pve.set_config(vmid, description='First\nChanged in Proxmox VE')
     sync(endpoint)
-    assert vm_of(endpoint, vmid).comments == 'First\nChanged in Proxmox'
+    assert vm_of(endpoint, vmid).comments == 'First\nChanged in Proxmox VE'
 
 
-def test_emptied_tags_and_notes_are_emptied_and_a_users_stay(pve, endpoint, sync):
+def test_removed_tags_and_notes_are_cleared_and_those_of_users_are_retained(pve, endpoint, sync):
     mine, theirs = vmids(pve, 'qemu')[:2]
     for vmid in (mine, theirs):
         pve.set_tags(vmid, 'one')
@@ -251,7 +251,7 @@ def test_a_disk_that_moves_to_another_bus_keeps_the_sum(pve, endpoint, sync):
 
 
 @after_first_sync
-def test_an_object_deleted_by_hand_is_made_again(pve, endpoint, sync):
+def test_an_object_deleted_manually_is_created_again(pve, endpoint, sync):
     vm = vm_of(endpoint, vmids(pve, 'qemu')[0])
     parts = vm.interfaces.count(), vm.virtualdisks.count()
     vm.delete()
@@ -261,7 +261,7 @@ def test_an_object_deleted_by_hand_is_made_again(pve, endpoint, sync):
     assert written(sync(endpoint)) == []
 
 
-def test_what_a_user_entered_in_an_object_of_ours_is_not_deleted_with_it(pve, endpoint, sync):
+def test_objects_with_data_of_users_are_not_deleted(pve, endpoint, sync):
     endpoint.missing_guests, endpoint.grace_days = 'delete', 0
     endpoint.save()
     sync(endpoint)
@@ -399,7 +399,7 @@ def lose_addresses(pve, vmid: int, key: str = 'net0', *left: str):
 
 
 @pytest.mark.parametrize('policy', ['delete', 'unassign'])
-def test_an_address_that_a_user_chose_as_primary_stays_when_the_guest_loses_it(pve, endpoint, sync, policy):
+def test_an_address_that_a_user_chose_as_primary_is_retained_when_the_guest_loses_it(pve, endpoint, sync, policy):
     ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(
         missing_addresses=policy, missing_address_reads=1, change_limit=100
     )
@@ -469,7 +469,7 @@ def days_pass(endpoint, days: int):
         binding.save()
 
 
-def test_within_the_grace_period_nothing_is_deleted_and_after_it_what_is_only_ours(pve, endpoint, sync):
+def test_only_objects_without_data_of_users_are_deleted_after_the_grace_period(pve, endpoint, sync):
     endpoint.missing_guests, endpoint.grace_days = 'delete', 30
     endpoint.save()
     sync(endpoint)

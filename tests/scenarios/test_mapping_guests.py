@@ -26,7 +26,7 @@ def written(run) -> list[tuple[str, str]]:
     return list(run.changes.values_list('kind', 'action'))
 
 
-def test_filters_let_in_by_name_tag_pool_and_node_and_leave_alone_what_they_keep_out_later(pve, make_endpoint, sync):
+def test_filters_by_name_tag_pool_and_node_leave_excluded_guests_unchanged(pve, make_endpoint, sync):
     pve.create(100, name='web-1')
     pve.create(101, name='web-old')
     pve.create(102, name='db', config={'tags': 'Prod;x'})

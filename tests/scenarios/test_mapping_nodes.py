@@ -106,7 +106,7 @@ def test_changes_that_are_not_applied_are_not_there(pve, endpoint, sync):
     assert not Interface.objects.filter(device__name='pve1', name='vmbr1').exists()
 
 
-def test_what_is_unwired_in_proxmox_is_unwired_in_netbox(pve, endpoint, sync):
+def test_disconnected_nics_are_disabled_in_netbox(pve, endpoint, sync):
     sync(endpoint)
     assert (port('pve1', 'eno2').lag.name, port('pve1', 'bond0.40').bridge.name) == ('bond0', 'vmbr1')
     pve.set_interface('pve1', 'bond0', slaves='eno1')
@@ -177,7 +177,7 @@ def test_without_a_site_or_if_the_endpoint_says_so_nodes_are_left_out(pve, make_
     assert VirtualMachine.objects.filter(device=None).count() == 2
 
 
-def test_what_a_small_token_may_not_read_is_left_out_and_nothing_else(standin, make_endpoint, sync, site):
+def test_only_data_that_the_token_cannot_read_is_left_out(standin, make_endpoint, sync, site):
     """A recorded token that sees three guests, and of the nodes neither their state nor their bridges."""
     pve = standin('pve-9.2.11-cluster-restricted-token')
     endpoint = make_endpoint(pve, site=site, create_vlans=True)

@@ -183,7 +183,7 @@ def test_a_machine_that_was_replaced_does_not_hold_back_the_new_one(pve, synced,
     }
 
 
-def test_a_guest_without_virtual_machine_stays_in_the_list(pve, synced, sync):
+def test_a_guest_without_virtual_machine_remains_in_the_list(pve, synced, sync):
     synced.exclude_guests = ['vm102']
     synced.save()
     Binding.objects.filter(unit='qemu/102').delete()

@@ -70,7 +70,7 @@ def test_a_machine_that_a_user_uses_again_is_not_deleted(lab, sync, values):
 
 
 @pytest.mark.parametrize('values', EDITS, ids=str)
-def test_not_by_a_plan_that_was_made_before_either(lab, sync, values):
+def test_an_older_plan_does_not_change_a_retired_guest_either(lab, sync, values):
     endpoint, machine, _key, _before = lab
     preview = sync(endpoint, 'preview')
     assert preview.counts['vm'] == {'delete': 1}
@@ -82,7 +82,7 @@ def test_not_by_a_plan_that_was_made_before_either(lab, sync, values):
     assert VirtualMachine.objects.filter(pk=machine.pk).exists()
 
 
-def test_nor_where_the_endpoint_does_not_mark_what_it_retires(standin, make_endpoint, sync):
+def test_endpoints_that_do_not_mark_retired_guests_do_not_change_them_either(standin, make_endpoint, sync):
     pve = standin(nodes=1, vms=2, containers=0, templates=0, seed=3)
     policy = {'vm.status': 'ignored', 'vm.cf_vm_status': 'ignored'}
     endpoint = make_endpoint(pve, missing_guests='delete', grace_days=0, field_policy=policy)
@@ -115,7 +115,7 @@ def test_a_machine_that_comes_back_is_revived_whatever_was_edited(standin, make_
 
 @pytest.mark.parametrize('missing_guests', ['delete', 'retire'])
 def test_a_retirement_that_was_lost_is_done_again(lab, sync, missing_guests):
-    """Machine and values as before, and yet it is remembered as missing: nobody edited anything."""
+    """The machine and its values are unchanged, and it is still missing: no user has edited it."""
     endpoint, machine, key, before = lab
     ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(missing_guests=missing_guests, grace_days=1)
     edit(machine, status='active', cf_vm_status='Deployed')

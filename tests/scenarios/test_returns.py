@@ -247,7 +247,7 @@ def test_a_container_elsewhere_needs_its_name_and_all_its_mac_addresses(pve, end
     assert MACAddress.objects.filter(mac_address=mac).count() == 1
 
 
-def test_what_is_elsewhere_and_only_alike_is_another_machine(pve, endpoint, unmanaged, sync):
+def test_a_similar_machine_in_another_cluster_is_another_machine(pve, endpoint, unmanaged, sync):
     mac, dns = (mac_of(pve.cluster.guest(vmid).config['net0']) for vmid in (300, 301))
     by_hand(unmanaged, name='web')  # the name alone
     by_hand(unmanaged, name='b', serial=OTHER, macs=[mac])  # another UUID

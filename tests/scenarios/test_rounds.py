@@ -45,7 +45,7 @@ class Rounds(stage_with_faults(faults(), blinded)):
         self.other = {}
         self.complete = None
 
-    # Proxmox
+    # Proxmox VE
 
     @property
     def inventory(self):

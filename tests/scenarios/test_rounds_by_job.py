@@ -1,4 +1,4 @@
-"""Rounds by the real job against a stand-in Proxmox that changes and fails, as `test_rounds` plays them without."""
+"""Rounds by the real job against a stand-in Proxmox VE that changes and fails, as `test_rounds` plays them without."""
 
 from contextlib import ExitStack
 from dataclasses import replace
@@ -25,7 +25,7 @@ picks = st.integers(0, 9)
 
 
 class Jobs(RuleBasedStateMachine):
-    """A cluster of three guests that changes, a person who edits, and runs by the job while Proxmox fails."""
+    """A cluster of three guests that changes, a person who edits, and runs by the job while Proxmox VE fails."""
 
     def __init__(self):
         super().__init__()
@@ -46,7 +46,7 @@ class Jobs(RuleBasedStateMachine):
         self.run()
 
     def run(self):
-        """A run by the job. The record of what it did, without what it was told before."""
+        """A run by the job, and the record of its changes."""
         run = SyncJob.enqueue_run(ProxmoxEndpoint.objects.get(pk=self.lab.endpoint.pk), None, immediate=True)
         told = list(run.changes.values_list('kind', 'key', 'action', 'outcome', 'reason', 'message'))
         note(f'{run.status} {run.error} {told}')

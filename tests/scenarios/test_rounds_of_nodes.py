@@ -50,7 +50,7 @@ class Rounds(stage_with_faults(faults(), blinded)):
             self.lab.noted()
         self.complete = None
 
-    # Proxmox
+    # Proxmox VE
 
     @property
     def inventory(self):

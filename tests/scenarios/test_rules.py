@@ -1,4 +1,4 @@
-"""Mapping rules: what may be entered, and what they do through the real job."""
+"""Mapping rules: valid input, and their effect in the real job."""
 
 import pytest
 from core.models import ObjectChange
@@ -84,7 +84,7 @@ def test_outcomes_that_contradict_each_other(role):
     assert 'must either skip guests or set' in errors_of(skip=False)[NON_FIELD_ERRORS][0]
 
 
-def test_what_virtual_machines_cannot_have(role):
+def test_roles_and_tags_that_virtual_machines_cannot_have(role):
     role.vm_role = False
     role.save()
     assert 'not for virtual machines' in errors_of(role=role)['role'][0]
@@ -104,7 +104,7 @@ def test_a_rule_goes_with_its_endpoint_and_never_becomes_one_for_all(role):
     assert [rule.name for rule in MappingRule.objects.all()] == ['Everywhere']
 
 
-def test_what_a_rule_sets_cannot_be_deleted(role):
+def test_objects_that_a_rule_sets_cannot_be_deleted(role):
     make_rule(role=role)
     with pytest.raises(ProtectedError):
         role.delete()
@@ -187,7 +187,7 @@ def tag_of(endpoint, vmid: int) -> VLAN | None:
     return endpoint.bindings.get(kind='interface', key=f'qemu/{vmid}/net0').object.untagged_vlan
 
 
-def test_vlans_are_made_in_the_group_of_the_rule_and_a_preview_says_why(pve, make_endpoint, sync):
+def test_vlans_are_created_in_the_group_of_the_rule_and_a_preview_states_the_reason(pve, make_endpoint, sync):
     endpoint = make_endpoint(pve, create_vlans=True)
     chosen, other = vmids(pve, 'qemu')[:2]
     for number, vmid in enumerate((chosen, other)):
@@ -271,7 +271,7 @@ def test_a_skipped_guest_is_left_as_it_is(pve, endpoint, sync):
     assert (after.name, after.status, after.last_updated) == (before.name, before.status, before.last_updated)
 
 
-def test_a_skipped_guest_is_never_made(pve, endpoint, sync):
+def test_a_skipped_guest_is_never_created(pve, endpoint, sync):
     make_rule('No containers', guest_type='lxc', skip=True)
     sync(endpoint)
     assert VirtualMachine.objects.count() == len(vmids(pve, 'qemu'))

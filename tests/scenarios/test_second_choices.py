@@ -1,10 +1,10 @@
 """
 A value from a better source is not replaced by one from a lesser source because the better one cannot be read for the
-moment; through the real job against a stand-in Proxmox.
+moment; through the real job against a stand-in Proxmox VE.
 
 Values with more than one source: the platform (notes, guest agent, `ostype`), the name of an interface (guest agent,
-key in Proxmox), the size of a disk (configuration, list of the storage), the vCPUs of a container (configuration, CPUs
-of its node), the DNS name (guest agent), the device type of a node (SSH, "Proxmox VE node") and the name of the
+key in Proxmox VE), the size of a disk (configuration, list of the storage), the vCPUs of a container (configuration,
+CPUs of its node), the DNS name (guest agent), the device type of a node (SSH, "Proxmox VE node") and the name of the
 cluster. Unreadable: guest off, agent silent, agent with errors, privilege lost, storage and node not readable.
 """
 
@@ -62,7 +62,7 @@ UNREADABLE = [switch_off, silence, confuse, forbid]
 
 
 @pytest.mark.parametrize('hide', UNREADABLE)
-def test_the_platform_that_the_agent_reported_stays_while_it_cannot_be_read(pve, endpoint, sync, vmid, hide):
+def test_the_platform_that_the_agent_reported_is_retained_while_it_cannot_be_read(pve, endpoint, sync, vmid, hide):
     sync(endpoint)
     platform = vm(endpoint, vmid).platform
     assert platform.name not in ('Linux', None), platform
@@ -90,7 +90,7 @@ def test_a_guest_whose_agent_could_never_be_read_has_the_platform_of_its_ostype(
     assert not sync(endpoint).changes.exists()
 
 
-def test_the_agent_wins_as_soon_as_it_answers_and_stays(pve, endpoint, sync, vmid):
+def test_the_agent_wins_as_soon_as_it_answers_and_is_retained(pve, endpoint, sync, vmid):
     pve.agent_silent(vmid)
     sync(endpoint)
     pve.agent_running(vmid)
@@ -117,7 +117,7 @@ def test_an_agent_that_is_disabled_is_no_source_any_more(pve, endpoint, sync, vm
     assert vm(endpoint, vmid).platform.name == 'Linux'
 
 
-def test_a_platform_that_a_user_chose_stays(pve, endpoint, sync, vmid):
+def test_a_platform_that_a_user_chose_is_retained(pve, endpoint, sync, vmid):
     pve.agent_silent(vmid)
     sync(endpoint)
     chosen = Platform.objects.create(name='Mine', slug='mine')

@@ -1,4 +1,4 @@
-"""What a sync does to NetBox, case by case, through the real job against a stand-in Proxmox."""
+"""The effects of a sync on NetBox, case by case, through the real job against a stand-in Proxmox VE."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -66,7 +66,7 @@ def test_a_run_shows_as_one_thing_in_the_change_log(endpoint, sync):
     assert ObjectChange.objects.count() == logged.count()
     assert set(logged.values_list('user_name', flat=True)) == {'proxsync'}
     assert {change.message for change in logged if change.changed_object_type.model == 'virtualmachine'} == {
-        f'Proxmox sync of Lab, run {run.pk}'
+        f'Proxmox VE sync of Lab, run {run.pk}'
     }
 
 
@@ -80,7 +80,7 @@ def test_the_service_user_cannot_log_in(endpoint, client):
 
 
 @after_first_sync
-def test_a_rename_renames_and_nothing_else(pve, endpoint, sync):
+def test_a_rename_changes_only_the_name(pve, endpoint, sync):
     vmid = running_vm(pve)
     before = vm_of(endpoint, vmid)
     pve.rename(vmid, 'renamed')
@@ -92,7 +92,7 @@ def test_a_rename_renames_and_nothing_else(pve, endpoint, sync):
 
 
 @after_first_sync
-def test_a_name_that_a_user_chose_stays(pve, endpoint, sync):
+def test_a_name_that_a_user_chose_is_retained(pve, endpoint, sync):
     vmid = running_vm(pve)
     VirtualMachine.objects.filter(pk=vm_of(endpoint, vmid).pk).update(name='By hand')
     pve.rename(vmid, 'renamed')
@@ -163,7 +163,7 @@ def test_an_added_and_a_removed_nic(pve, endpoint, sync):
 
 
 @after_first_sync
-def test_a_removed_nic_with_a_users_address_stays_and_is_reported(pve, endpoint, sync):
+def test_a_removed_nic_with_a_users_address_is_retained_and_reported(pve, endpoint, sync):
     vmid = running_vm(pve)
     pve.add_nic(vmid, 'net7', mac='BC:24:11:77:77:77')
     sync(endpoint)
@@ -178,7 +178,7 @@ def test_a_removed_nic_with_a_users_address_stays_and_is_reported(pve, endpoint,
 
 
 @after_first_sync
-def test_a_removed_disk_goes_and_a_users_disk_stays(pve, endpoint, sync):
+def test_a_removed_disk_is_deleted_and_a_users_disk_is_retained(pve, endpoint, sync):
     vmid = running_vm(pve)
     vm = vm_of(endpoint, vmid)
     pve.add_disk(vmid, 'scsi9', size='5G')
@@ -255,7 +255,7 @@ def test_a_run_that_would_retire_most_guests_is_refused_before_it_writes(standin
     run = sync(endpoint)
     endpoint.refresh_from_db()
     assert (run.status, endpoint.status) == ('refused', 'refused')
-    assert 'retire 6' in run.error
+    assert '6 retired' in run.error
     assert ObjectChange.objects.count() == logged
     assert run.changes.filter(action='retire', outcome='planned').count() == 6
 
@@ -308,7 +308,7 @@ def test_an_address_moves_from_a_retired_guest_though_it_was_its_primary_one(pve
 
 
 @after_first_sync
-def test_a_primary_address_that_a_user_chose_stays(pve, endpoint, sync):
+def test_a_primary_address_that_a_user_chose_is_retained(pve, endpoint, sync):
     vm = vm_of(endpoint, running_vm(pve))
     chosen = IPAddress.objects.create(address='192.0.2.5/24', assigned_object=vm.interfaces.first())
     VirtualMachine.objects.filter(pk=vm.pk).update(primary_ip4=chosen)
@@ -336,7 +336,7 @@ def test_a_curated_netbox_is_adopted_without_a_double(pve, make_endpoint, sync):
     assert written(sync(first)) == []
 
 
-def test_what_netbox_refuses_is_reported_and_the_rest_is_written(pve, endpoint, sync, settings):
+def test_rejected_changes_are_reported_and_all_others_are_written(pve, endpoint, sync, settings):
     settings.CUSTOM_VALIDATORS = {'virtualization.virtualdisk': [{'size': {'max': 1}}]}
     run = sync(endpoint)
     assert run.status == 'completed_with_errors'
@@ -384,7 +384,7 @@ def test_a_cluster_of_the_same_name_is_taken(pve, endpoint):
     assert endpoint.cluster == cluster
 
 
-def test_deletion_after_the_grace_period_spares_what_carries_something_of_a_users(pve, endpoint, sync):
+def test_guests_with_data_of_users_are_not_deleted_after_the_grace_period(pve, endpoint, sync):
     endpoint.missing_guests = 'delete'
     endpoint.grace_days = 0
     endpoint.save()
@@ -401,7 +401,7 @@ def test_deletion_after_the_grace_period_spares_what_carries_something_of_a_user
     assert 'journal entry' in run.changes.get(action='conflict').reason
 
 
-def test_a_cluster_that_a_user_made_is_not_moved_to_another_site(pve, make_endpoint, sync):
+def test_a_cluster_that_a_user_created_is_not_moved_to_another_site(pve, make_endpoint, sync):
     cluster_type = ClusterType.objects.create(name='Ours', slug='ours')
     cluster = Cluster.objects.create(name=pve.cluster.name, type=cluster_type)
     here, there = (Site.objects.create(name=name, slug=name) for name in ('here', 'there'))
@@ -415,7 +415,7 @@ def test_a_cluster_that_a_user_made_is_not_moved_to_another_site(pve, make_endpo
     assert written(sync(endpoint)) == []
 
 
-def test_a_cluster_that_is_made_gets_the_endpoints_placement(pve, make_endpoint, sync):
+def test_a_cluster_that_is_created_gets_the_endpoints_placement(pve, make_endpoint, sync):
     site = Site.objects.create(name='here', slug='here')
     endpoint = make_endpoint(pve, site=site)
     sync(endpoint)
@@ -471,7 +471,7 @@ def test_the_guests_own_names_of_interfaces_stay_while_it_is_silent_or_off(pve, 
     pve.stop(vmid)
     assert written(sync(endpoint)) == [('vm', 'update')]
     assert {interface.pk: interface.name for interface in vm_of(endpoint, vmid).interfaces.all()} == named
-    # Of a guest that never reported any, Proxmox's key stands in.
+    # Of a guest that never reported any, Proxmox VE's key stands in.
     off = next(number for number in vmids(pve, 'qemu') if number != vmid)
     pve.stop(off)
     pve.create(name='never-reported')

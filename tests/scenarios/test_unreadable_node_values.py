@@ -198,7 +198,7 @@ def test_a_bad_fact_of_a_node_costs_only_that_fact(changes, fields, pve, endpoin
 
 
 @after_first_sync
-def test_a_bad_certificate_is_reported_and_costs_nothing_else(pve, endpoint, sync):
+def test_an_invalid_certificate_is_reported_and_affects_nothing_else(pve, endpoint, sync):
     change_answer(pve, '/nodes/pve1/certificates/info', rows=lambda rows: [row | {'notafter': 'never'} for row in rows])
     run = sync(endpoint)
     assert run.status == 'completed'

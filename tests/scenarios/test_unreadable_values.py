@@ -129,7 +129,7 @@ SPOILED = [
 ]
 
 
-def test_a_value_that_cannot_be_read_changes_nothing_and_costs_nothing_else(pve, synced, sync):
+def test_an_unreadable_value_is_unchanged_and_does_not_affect_other_values(pve, synced, sync):
     """All of it in one test, because every run takes seconds: one run for each row."""
     before = everything()
     wrong = []
@@ -150,7 +150,7 @@ def test_a_value_that_cannot_be_read_changes_nothing_and_costs_nothing_else(pve,
     assert not wrong
 
 
-def test_what_can_be_read_again_is_synced_again(pve, synced, sync):
+def test_values_that_become_readable_are_synchronized_again(pve, synced, sync):
     vmid = vmid_of(pve, 'lxc')
     answer(pve, vmid, memory=0, net1='veth')
     sync(synced)
@@ -165,7 +165,7 @@ def test_what_can_be_read_again_is_synced_again(pve, synced, sync):
     assert ObjectChange.objects.count() == logged
 
 
-def test_a_nic_that_was_never_read_is_not_made_and_one_that_is_missing_is_removed(pve, synced, sync):
+def test_a_nic_that_was_never_read_is_not_created_and_one_that_is_missing_is_removed(pve, synced, sync):
     vmid = vmid_of(pve, 'lxc')
     answer(pve, vmid, net2='veth')
     sync(synced)

@@ -21,7 +21,7 @@ def up(host: str, with_demo: bool = False) -> int:
         own = netbox.stack_secrets()['admin_password']
         # An open door with a known key is only for whoever sits at this machine.
         password = 'admin' if netbox.loopback(host) else own
-        # `make up` after a demo with a real Proxmox keeps what that may contact; the demo with the stand-in does not.
+        # `make up` after a demo with a real Proxmox VE may still contact its addresses.
         for_real = bool(proxmox) if with_demo else netbox.real()
         if not netbox.serving(host, for_real):
             netbox.stop()

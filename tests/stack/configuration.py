@@ -42,7 +42,7 @@ if os.environ[loopback.SWITCH] == '1':
     loopback.keep()
     PLUGINS_CONFIG = {'netbox_proxsync': {'allowed_networks': loopback.NETWORKS}}
 
-# Proxmox counts memory and disks in powers of two.
+# Proxmox VE counts memory and disks in powers of two.
 RAM_BASE_UNIT = 1024
 DISK_BASE_UNIT = 1024
 

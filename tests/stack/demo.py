@@ -1,4 +1,4 @@
-"""The Proxmox under `make demo`: the stand-in, or a real one that the user names."""
+"""The Proxmox VE under `make demo`: the stand-in, or a real one that the user names."""
 
 import hashlib
 import re
@@ -18,7 +18,7 @@ NEEDED = ('PVE_HOST', 'PVE_TOKEN_ID', 'PVE_TOKEN_SECRET')
 
 def fingerprint(address: str) -> str:
     """
-    SHA-256 fingerprint of the certificate that answers at `host[:port]`, written as Proxmox writes it.
+    SHA-256 fingerprint of the certificate that answers at `host[:port]`, written as Proxmox VE writes it.
 
     Nothing is verified: the user compares it. Raises StackError if the host does not answer.
     """
@@ -29,7 +29,7 @@ def fingerprint(address: str) -> str:
     try:
         pem = ssl.get_server_certificate((match[1].strip('[]'), port), timeout=10)
     except OSError as error:
-        raise StackError(f'No Proxmox answers at {address}: {error}. Check PVE_HOST.') from error
+        raise StackError(f'No Proxmox VE answers at {address}: {error}. Check PVE_HOST.') from error
     digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).digest()
     return ':'.join(f'{byte:02X}' for byte in digest)
 
@@ -40,21 +40,21 @@ def real(given: Mapping[str, str]) -> dict[str, str]:
     if not values:
         return {}
     if missing := [key for key in NEEDED if key not in values]:
-        raise StackError(f'For a real Proxmox {", ".join(missing)} must be given too.')
+        raise StackError(f'For a real Proxmox VE {", ".join(missing)} must be given too.')
     pinned = fingerprint(values['PVE_HOST'])
     print(f'{values["PVE_HOST"]} shows the certificate with the SHA-256 fingerprint\n    {pinned}')
-    print('It is pinned now. Compare it with the one in Proxmox: Node > System > Certificates.', flush=True)
+    print('It is pinned now. Compare it with the one in Proxmox VE: Node > System > Certificates.', flush=True)
     return {**values, 'PVE_FINGERPRINT': pinned, 'ENDPOINT_NAME': values['PVE_HOST']}
 
 
 def stand_in() -> dict[str, str]:
-    """The stand-in Proxmox, started unless it runs."""
+    """The stand-in Proxmox VE, started unless it runs."""
     if not processes.running('pve'):
         STATE.unlink(missing_ok=True)
         command = [sys.executable, '-m', 'tests.pve', 'serve', '--cluster', CLUSTER, '--port', '0']
         command += ['--state', str(STATE)]
         processes.start('pve', command, env=netbox.environment())
-    processes.wait_until(partial(read_json, STATE), 'pve', 30, 'The stand-in Proxmox')
+    processes.wait_until(partial(read_json, STATE), 'pve', 30, 'The stand-in Proxmox VE')
     state = read_json(STATE)
     return {
         'ENDPOINT_NAME': 'Demo cluster',

@@ -72,12 +72,12 @@ def variables(database: str = MAIN, slot: int = DEMO, plugins: tuple[str, ...] |
 
 
 def real() -> bool:
-    """Whether the main NetBox was started for a real Proxmox. Otherwise it may contact this machine only."""
+    """Whether the main NetBox was started for a real Proxmox VE. Otherwise it may contact this machine only."""
     return bool(read_json(WEB).get('real'))
 
 
 def environment(**options) -> dict[str, str]:
-    """The environment of a NetBox process: ours, without make's own variables and the real Proxmox's token."""
+    """The environment of a NetBox process: ours, without make's own variables and the real Proxmox VE's token."""
     inherited = {
         key: value for key, value in os.environ.items() if not key.startswith(('PVE_', 'MAKE', 'MFLAGS', 'GUNICORN_'))
     }
@@ -149,7 +149,7 @@ def start(host: str, for_real: bool) -> None:
     Start the web server and the worker; wait_for_web() afterwards.
 
     Args:
-        for_real: They may contact other machines than this one: a real Proxmox.
+        for_real: They may contact other machines than this one: a real Proxmox VE.
     """
     stop()
     port = free_port(host)

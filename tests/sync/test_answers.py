@@ -25,7 +25,7 @@ class World(NetBox):
         self.address = self.add('ip', HOST, address=f'{HOST}/24', assigned_object=holder) if holder else None
 
     def outcome(self, inv=BOTH, **answers: Answer) -> dict[str, tuple[Action, Pointer | None]]:
-        """By key of the address, what is done about it, and with which record."""
+        """The action and the record of each address, by its key."""
         found = {('ip', {'a': A, 'b': B}[name]): answer for name, answer in answers.items()}
         made = plan(inv, self.existing, replace(SETTINGS, answers=found))
         return {change.key: (change.action, change.pointer) for change in made.changes if change.kind == 'ip'}

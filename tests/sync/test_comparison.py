@@ -101,7 +101,7 @@ def test_a_machine_with_this_vmid_is_adopted_and_keeps_what_a_user_wrote():
     assert (vm.values['name'], vm.values['comments'], vm.values['vcpus']) == ('Web server', 'by hand', '2')
 
 
-def test_two_machines_with_this_vmid_are_candidates_and_nothing_is_made():
+def test_two_machines_with_this_vmid_are_candidates_and_nothing_is_created():
     netbox = NetBox()
     netbox.sync(inventory())
     cluster = netbox.object('cluster', 'cluster').pointer
@@ -238,7 +238,7 @@ def test_a_netbox_without_the_custom_fields_still_syncs():
     assert not any(field.name.startswith('cf_') for change in made.changes for field in change.fields)
 
 
-def test_an_object_deleted_by_hand_is_made_again():
+def test_an_object_deleted_manually_is_created_again():
     netbox = NetBox()
     inv = inventory(guest(100))
     netbox.sync(inv)
@@ -261,7 +261,7 @@ def test_a_cpu_limit_is_stored_as_exactly_as_netbox_can():
     assert netbox.object('vm', 'lxc/200').values['vcpus'] == '1.33'
 
 
-def test_one_machine_is_adopted_by_one_guest_and_the_other_one_is_made():
+def test_one_machine_is_adopted_by_one_guest_and_the_other_one_is_created():
     """A clone brings the UUID of its original."""
     netbox = NetBox()
     netbox.sync(inventory())
@@ -272,7 +272,7 @@ def test_one_machine_is_adopted_by_one_guest_and_the_other_one_is_made():
     assert netbox.object('vm', 'qemu/100').pointer == old
 
 
-def test_a_cluster_deleted_by_hand_is_made_again_though_its_name_cannot_be_read():
+def test_a_cluster_deleted_manually_is_created_again_though_its_name_cannot_be_read():
     netbox = NetBox()
     netbox.sync(inventory())
     netbox.records['cluster'].clear()

@@ -45,7 +45,7 @@ def test_an_ignored_field_is_neither_written_nor_reported():
     assert not {name for _kind, name, _kept in fields(made)} & {'memory', 'tags'}
 
 
-def test_what_netbox_demands_is_written_once_though_it_is_ignored():
+def test_an_ignored_field_that_netbox_requires_is_written_at_creation():
     ignoring = under(vm__name='ignored')
     netbox, vm = synced(ignoring)
     assert netbox.records['vm'][vm].values['name'] == 'web'
@@ -53,7 +53,7 @@ def test_what_netbox_demands_is_written_once_though_it_is_ignored():
     assert not plan(inventory(guest(100, 'renamed')), netbox.existing, ignoring).changes
 
 
-def test_the_way_back_takes_up_what_was_last_written():
+def test_removing_an_exception_compares_with_the_last_written_value():
     netbox, vm = synced(SETTINGS, config=config(description='notes'))
     ignoring = under(vm__comments='ignored')
     other = inventory(guest(100, config=config(description='other')))
@@ -102,16 +102,16 @@ def test_a_retirement_leaves_an_ignored_status():
         ({'vm.nmae': 'ignored'}, 'vm.name'),
         ({'vms.name': 'ignored'}, 'vm.name'),
         ({'vm.zzz': 'ignored'}, 'Fields of vm: name'),
-        ({'zzz': 'ignored'}, f'kinds: {KINDS_WITH_POLICY}'),
-        ({'vm.cluster': 'ignored'}, 'not a field whose owner can be chosen'),
+        ({'zzz': 'ignored'}, f'Types: {KINDS_WITH_POLICY}'),
+        ({'vm.cluster': 'ignored'}, 'not a field whose source of truth can be chosen'),
         ({'vm.tags': 'fact'}, 'It can be: ignored'),
         ({'vm.name': 'never'}, 'fact, editorial, ignored'),
         ({'vm.name': ['fact']}, 'fact, editorial, ignored'),
-        ([], 'kind.field'),
-        ('vm.name', 'kind.field'),
+        ([], 'type.field'),
+        ('vm.name', 'type.field'),
     ],
 )
-def test_a_mistake_is_reported_with_what_there_is(policy, says):
+def test_an_invalid_policy_is_reported_with_the_valid_choices(policy, says):
     with pytest.raises(InvalidPolicyError) as caught:
         clean_policy(policy)
     assert says in ' '.join(caught.value.args)

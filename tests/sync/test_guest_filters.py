@@ -30,7 +30,7 @@ def test_include_and_exclude(include, exclude, passes):
     assert GuestFilters.parse(include, exclude).admits(WEB) is passes
 
 
-def test_what_was_not_read_lets_no_guest_in():
+def test_a_filter_on_unread_data_excludes_the_guest():
     unread = replace(WEB, pool=Unreadable('refused'))
     assert not GuestFilters.parse(['pool:shop'], []).admits(unread)
     assert not GuestFilters.parse([], ['pool:shop']).admits(unread)
@@ -42,7 +42,7 @@ def test_no_pool_is_no_match():
 
 
 @pytest.mark.parametrize('text', ['', '  ', 'tag:', 'color:red', ':x'])
-def test_what_is_no_term(text):
+def test_invalid_filter_terms(text):
     with pytest.raises(ValueError, match=r'.'):
         Term.parse(text)
 

@@ -1,4 +1,4 @@
-"""VM IDs that are given away again, and guests that change in all but what they are."""
+"""VM IDs that are reused, and guests whose values change while their identity remains."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""How NetBox stands to a guest, and what is reported of it, on plain data."""
+"""The sync status of guests and its reasons, on plain data."""
 
 from dataclasses import replace
 from itertools import product
@@ -57,19 +57,19 @@ def standing(*pending: Pending, one=None, settings=SETTINGS) -> GuestState:
         ),
     ],
 )
-def test_what_is_open_decides(pending, state, words):
+def test_open_changes_determine_the_state(pending, state, words):
     found = standing(*pending)
     assert found.state is state
     assert words in found.reason
 
 
 @pytest.mark.parametrize('part', ['config', 'name', 'template'])
-def test_what_could_not_be_read_is_unknown(part):
+def test_an_unread_guest_is_unknown(part):
     found = standing(Pending(change()), one=replace(guest(100), **{part: Unreadable('The node is away.')}))
     assert found == GuestState(State.UNKNOWN, 'The node is away.')
 
 
-def test_what_is_left_out_says_by_what():
+def test_a_skipped_guest_names_the_setting_or_rule():
     assert 'virtual machines' in standing(settings=replace(SETTINGS, sync_vms=False)).reason
     assert 'template' in standing(one=guest(100, template=True)).reason
 
@@ -134,7 +134,7 @@ def test_values_that_may_be_secrets_are_not_reported():
     assert details['unknown_keys'] == ['args', 'net0: novel']
 
 
-def test_what_is_unread_is_reported_once_with_its_reason():
+def test_unread_parts_are_reported_once_with_the_reason():
     reason = Unreadable('Node pve2 is offline.')
     lost = replace(guest(100), config=reason, addresses=reason, status=reason, pool=Unreadable('No Pool.Audit.'))
     assert details_of(lost)['unread'] == [
@@ -163,12 +163,12 @@ SKIPPING = Rule(name='No web', name_pattern='web', outcome=Outcome(skip=True))
         (
             replace(guest(100), name=Unreadable('No name.')),
             {'rules': (SKIPPING,)},
-            'The guest is not synced. Whether rule',
+            'The guest is not synchronized. Whether rule',
         ),
         (guest(100), {'guest_filters': GuestFilters.parse(['db'], [])}, 'A filter of the endpoint excludes the guest.'),
     ],
 )
-def test_a_skipped_guest_says_why(one, settings, words):
+def test_a_skipped_guest_states_the_reason(one, settings, words):
     found = standing(one=one, settings=replace(SETTINGS, **settings))
     assert found.state is State.SKIPPED
     assert words in found.reason
@@ -213,7 +213,7 @@ def test_a_written_change_is_no_longer_pending_and_a_failed_one_is_a_conflict():
     assert states.now('qemu/100', False, before, True).state is State.NEW
 
 
-def test_a_guest_that_was_missing_stays_missing_though_its_node_is_offline():
+def test_a_guest_that_was_missing_remains_missing_though_its_node_is_offline():
     inv = inventory(nodes=(node('pve1', online=False),))
     states = GuestStates(inv, SETTINGS, [])
     missing = GuestState(State.MISSING)
@@ -239,7 +239,7 @@ def test_while_an_earlier_plan_is_applied_a_guest_is_changed_until_its_last_chan
     assert states.now('qemu/100', True, before, True) == GuestState(State.CONFLICT, 'No.')
 
 
-def test_while_an_earlier_plan_is_applied_what_netbox_rejected_of_it_stays_open():
+def test_while_an_earlier_plan_is_applied_what_netbox_rejected_of_it_remains_open():
     states = LaterGuestStates({'qemu/100': 1}, '', [(change(), 'Too long.')])
     before = GuestState(State.CONFLICT)
     assert states.now('qemu/100', True, before, True) == GuestState(State.CONFLICT, 'Too long.')
@@ -248,7 +248,7 @@ def test_while_an_earlier_plan_is_applied_what_netbox_rejected_of_it_stays_open(
     assert states.now('qemu/100', True, before, True) == GuestState(State.CONFLICT, 'Too long.')
 
 
-def test_while_an_earlier_plan_is_applied_what_it_cannot_know_stays():
+def test_applying_an_earlier_plan_retains_states_that_it_cannot_know():
     states = LaterGuestStates({}, '')
     for before in (GuestState(State.UNKNOWN, 'x'), GuestState(State.SKIPPED, 'y')):
         assert states.now('qemu/100', True, before, True) == before

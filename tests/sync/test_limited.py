@@ -55,7 +55,7 @@ def test_a_guest_that_an_incomplete_list_does_not_have_is_left():
     assert 'No quorum.' in notices(made)['101']
 
 
-def test_the_cluster_stays_as_it_is_once_it_is_there():
+def test_the_cluster_is_unchanged_once_it_is_there():
     netbox = NetBox()
     netbox.sync(inventory(guest(100)))
     made = netbox.sync(inventory(guest(100), cluster_name='renamed'), vmids=[100])
@@ -146,7 +146,7 @@ def apart(draw) -> Inventory:
 
 
 def held(netbox: NetBox) -> dict:
-    """What NetBox holds for each thing in Proxmox, objects named by what they are bound to."""
+    """The values in NetBox of each thing in Proxmox VE; objects are named by their bindings."""
     names = {bound.pointer: identity for identity, bound in netbox.bindings.items()}
     shared = {pointer: shared for shared, pointer in netbox.shared.items()}
 

@@ -102,7 +102,7 @@ def test_a_cluster_without_a_readable_name_takes_that_of_the_endpoint():
     assert alone.object('cluster', 'cluster').values['name'] == 'pve1'
 
 
-def test_the_site_of_a_cluster_that_a_user_made_stays():
+def test_the_site_of_a_cluster_that_a_user_created_is_retained():
     netbox = NetBox()
     netbox.add('cluster', 'lab', name='lab')
     placed = replace(SETTINGS, site=SITE)
@@ -239,7 +239,7 @@ def test_a_mac_address_that_a_user_moved_is_a_conflict():
 # What NetBox refuses
 
 
-DEMANDED = Demand(model='', plural='virtual machines', field='owner', reason='is required and has no default')
+DEMANDED = Demand(model='', plural='virtual machines', field='owner', reason='The custom field "owner" is required.')
 
 
 def demanding(netbox: NetBox, model: str, plural: str) -> Existing:
@@ -254,14 +254,11 @@ def test_a_required_custom_field_keeps_new_guests_out_and_is_reported_once():
         'qemu/101': Action.CONFLICT,
     }
     assert made.changes[0].reason == (
-        'NetBox does not take it: the custom field "owner" of virtual machines is required and has no default. Give '
-        'the field a valid default, or do not require it.'
+        'NetBox would reject the new object. The custom field "owner" is required. Give the custom field "owner" a '
+        'valid default, or do not require it.'
     )
     (notice,) = made.notices
-    assert notice.message == (
-        'The custom field "owner" of virtual machines is required and has no default, so 2 virtual machines are not '
-        'created.'
-    )
+    assert notice.message == 'The custom field "owner" is required. Objects that are not created: 2.'
 
 
 def test_a_required_custom_field_of_a_part_keeps_only_the_part_and_its_parts_out():
@@ -274,7 +271,7 @@ def test_a_required_shared_object_that_cannot_be_created_keeps_new_objects_out()
     existing = demanding(NetBox(), 'virtualization.clustertype', 'cluster types')
     made = plan(inventory(guest()), existing)
     assert [(change.kind, change.action) for change in made.changes] == [('cluster', Action.CONFLICT)]
-    assert made.notices[0].message.endswith('so 1 cluster types are not created: Proxmox VE.')
+    assert made.notices[0].message.endswith('Objects that are not created: Proxmox VE.')
 
 
 def test_an_optional_shared_object_that_cannot_be_created_is_left_out():
@@ -283,13 +280,14 @@ def test_an_optional_shared_object_that_cannot_be_created_is_left_out():
     vm = next(change for change in made.changes if change.kind == 'vm')
     assert vm.action is Action.CREATE
     assert 'platform' not in {field.name for field in vm.writes}
-    assert 'so 1 platforms are not created: Linux.' in made.notices[0].message
+    assert 'Objects that are not created: Linux.' in made.notices[0].message
 
 
 def test_a_device_type_needs_its_manufacturer():
     existing = demanding(synced(inventory()), 'dcim.manufacturer', 'manufacturers')
     made = plan(inventory(), existing, NODES)
-    assert 'of manufacturers is required' in next(change.reason for change in made.changes if change.kind == 'device')
+    reason = next(change.reason for change in made.changes if change.kind == 'device')
+    assert reason.startswith('NetBox would reject the new object. The custom field "owner" is required.')
 
 
 def test_absences_of_a_guest_in_conflict_are_not_counted_further():

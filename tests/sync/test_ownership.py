@@ -14,7 +14,7 @@ def test_a_fact_that_was_edited_is_set_back():
     assert (decision.writes, decision.write, decision.kept) == (True, '2', False)
 
 
-def test_an_editorial_field_that_was_edited_stays_and_what_we_wrote_is_remembered():
+def test_an_editorial_field_that_was_edited_is_retained_and_what_we_wrote_is_remembered():
     decision = resolve_field(Owner.EDITORIAL, 'name', {'name': 'web'}, 'Web server', 'web2')
     assert (decision.writes, decision.kept, decision.last) == (False, True, 'web')
 
@@ -29,7 +29,7 @@ def test_at_adoption_editorial_fields_are_filled_only_where_empty():
     assert resolve_field(Owner.EDITORIAL, 'comments', {}, 'by hand', 'notes').kept
 
 
-def test_what_a_user_had_written_as_proxmox_has_it_follows_proxmox_from_the_adoption_on():
+def test_an_adopted_value_that_equals_proxmox_follows_it_later():
     adopted = resolve_field(Owner.EDITORIAL, 'name', {}, 'web', 'web')
     assert (adopted.writes, adopted.kept, adopted.last) == (False, False, 'web')
     assert resolve_field(Owner.EDITORIAL, 'name', {'name': adopted.last}, 'web', 'web2').writes

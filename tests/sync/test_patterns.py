@@ -1,4 +1,4 @@
-"""Patterns against names: what they mean, and that no pair of them takes long."""
+"""Name patterns: which names they match, and that matching is fast."""
 
 from fnmatch import fnmatchcase
 from time import monotonic
@@ -78,13 +78,13 @@ def test_an_expression_is_found_anywhere(pattern, name, expected):
         (r'((\pL?){100}){10}', REGEX, 'too large'),
     ],
 )
-def test_what_is_wrong_with_a_pattern_is_reported(pattern, kind, reported):
+def test_an_invalid_pattern_is_reported_with_the_reason(pattern, kind, reported):
     with pytest.raises(PatternError, match=reported.replace('(', r'\(').replace(')', r'\)')):
         compile_pattern(pattern, kind)
 
 
 def test_no_hostile_pattern_takes_long():
-    """10,000 guests against the worst pattern that is let in must stay far below a run's time-out."""
+    """10,000 guests against the worst pattern that is let in must stay far below a run's timeout."""
     accepted = 0
     for pattern in HOSTILE:
         try:

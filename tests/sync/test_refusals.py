@@ -18,22 +18,22 @@ TAGGED = guest(100, tags=('web', 'prod'))
     [
         ({}, 'x', ''),
         ({}, None, ''),
-        ({'required': True}, None, 'it is required'),
-        ({'required': True}, '', 'it is required'),
+        ({'required': True}, None, 'A value is required'),
+        ({'required': True}, '', 'A value is required'),
         ({'required': True}, 0, ''),
-        ({'minimum': 2}, 1, 'at least 2'),
+        ({'minimum': 2}, 1, 'The value must be at least 2'),
         ({'minimum': 2}, 2, ''),
-        ({'maximum': 2.5}, 3, 'at most 2.5'),
+        ({'maximum': 2.5}, 3, 'The value must be at most 2.5'),
         ({'maximum': 2.5}, 2.5, ''),
         ({'minimum': 2}, True, ''),
-        ({'pattern': '^[a-z]+$'}, 'X', 'only what matches "^[a-z]+$"'),
+        ({'pattern': '^[a-z]+$'}, 'X', 'The value must match "^[a-z]+$"'),
         ({'pattern': '^[a-z]+$'}, 'x', ''),
         ({'pattern': '^[a-z]+$'}, 1, ''),
-        ({'choices': frozenset({'a'})}, 'b', '"b" is not among its choices'),
+        ({'choices': frozenset({'a'})}, 'b', '"b" is not one of the choices'),
         ({'choices': frozenset({'a'})}, 'a', ''),
     ],
 )
-def test_what_a_custom_field_refuses(limits, value, refusal):
+def test_a_value_that_breaks_a_limit_of_the_custom_field_is_rejected(limits, value, refusal):
     assert ValueLimits(**limits).refusal(value) == refusal
 
 
@@ -47,8 +47,8 @@ def test_a_refused_value_is_left_out_and_reported_once_for_all_guests():
     assert 'cf_vm_status' not in {field.name for field in vm_change(made).writes}
     (notice,) = made.notices
     assert notice.message == (
-        'The custom field "vm_status" refuses values from Proxmox VE ("Deployed" is not among its choices), so '
-        '2 virtual machines are written without them.'
+        'The custom field "vm_status" does not accept values from Proxmox VE ("Deployed" is not one of the choices). '
+        'Objects that are written without this value: virtual machines (2).'
     )
 
 
@@ -77,8 +77,8 @@ def test_a_tag_that_is_limited_to_other_models_is_left_out():
     want = next(field.want for field in vm_change(made).writes if field.name == 'tags')
     assert want == {tags['prod']}
     assert made.notices[0].message == (
-        'The tag "web" is limited to other object types than virtual machines, so 1 virtual machines are written '
-        'without it.'
+        'The tag "web" is limited to other object types. Objects that are written without this tag: virtual machines '
+        '(1).'
     )
     # An object that has the tag already keeps it.
     netbox.sync(inventory(TAGGED))
@@ -88,20 +88,20 @@ def test_a_tag_that_is_limited_to_other_models_is_left_out():
 
 
 def test_a_tag_that_cannot_be_created_is_left_out():
-    demand = Demand(model='extras.tag', plural='tags', field='owner', reason='is required and has no default')
+    demand = Demand(model='extras.tag', plural='tags', field='owner', reason='It is required.')
     made = plan(inventory(TAGGED), replace(NetBox().existing, demands={'extras.tag': (demand,)}))
     assert 'tags' not in {field.name for field in vm_change(made).writes}
-    assert made.notices[0].message.endswith('so 2 tags are not created: prod, web.')
+    assert made.notices[0].message.endswith('Objects that are not created: prod, web.')
 
 
 def test_many_names_are_cut():
-    demand = Demand(model='extras.tag', plural='tags', field='owner', reason='is required and has no default')
+    demand = Demand(model='extras.tag', plural='tags', field='owner', reason='It is required.')
     tagged = guest(100, tags=tuple('abcdefg'))
     made = plan(inventory(tagged), replace(NetBox().existing, demands={'extras.tag': (demand,)}))
-    assert made.notices[0].message.endswith('so 7 tags are not created: a, b, c, d, e and 2 more.')
+    assert made.notices[0].message.endswith('Objects that are not created: a, b, c, d, e and 2 more.')
 
 
-def broken(netbox: NetBox, reason='its field "owner" is required'):
+def broken(netbox: NetBox, reason='The field "owner" is required.'):
     """What exists, with a virtual machine that NetBox refuses to change."""
     existing = netbox.existing
     rows = [replace(record, refused={'owner': reason}) for record in existing.records['vm']]
@@ -114,9 +114,9 @@ def test_an_object_that_netbox_refuses_to_change_is_a_conflict():
     made = plan(inventory(guest(100, 'renamed')), broken(netbox))
     change = vm_change(made)
     assert (change.action, change.fields, change.binding) == (Action.CONFLICT, (), None)
-    assert change.reason.startswith('NetBox refuses every change of it, because its field "owner" is required.')
+    assert change.reason.startswith('NetBox rejects every change of this object. The field "owner" is required.')
     assert made.notices[0].message == (
-        'NetBox refuses every change of 1 virtual machines, because its field "owner" is required.'
+        'NetBox rejects every change of some objects (virtual machines: 1). The field "owner" is required.'
     )
     assert ('vm', 'qemu/100') not in made.proxmox_values
     assert plan(inventory(guest(100)), broken(netbox)).changes == ()
@@ -134,7 +134,7 @@ def test_a_write_of_the_invalid_field_itself_is_no_conflict():
 
 
 def test_a_required_custom_field_is_filled_where_proxmox_has_a_valid_value():
-    demand = Demand(model=VM, plural='virtual machines', field='vmid', reason='is required and has no default')
+    demand = Demand(model=VM, plural='virtual machines', field='vmid', reason='It is required.')
     netbox = NetBox()
     netbox.sync(inventory())
     demanding = replace(netbox.existing, demands={VM: (demand,)})

@@ -70,7 +70,7 @@ def test_a_guest_whose_vm_id_another_machine_has_is_retired():
     assert (change.pointer, change.reason) == (record, 'Another machine now has the VM ID in Proxmox VE.')
 
 
-def test_a_guest_that_is_missing_stays_where_the_endpoint_leaves_guests():
+def test_a_guest_that_is_missing_is_retained_where_the_endpoint_leaves_guests():
     leaving = replace(SETTINGS, missing_guests='leave')
     assert change_of(synced().existing, VM, settings=leaving) is None
 
@@ -282,7 +282,7 @@ def test_an_address_that_a_user_unassigned_is_deleted():
     assert removal_of(netbox).action is Action.DELETE
 
 
-def test_an_address_that_a_user_chose_as_primary_stays():
+def test_an_address_that_a_user_chose_as_primary_is_retained():
     netbox = synced()
     vm, address = netbox.object(*VM).pointer, netbox.object(*ADDRESS).pointer
     netbox.bindings[VM] = replace(netbox.bindings[VM], last={**netbox.bindings[VM].last, 'primary_ip4': None})

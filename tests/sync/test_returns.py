@@ -127,7 +127,7 @@ def test_of_several_records_the_one_seen_last_is_revived():
     assert netbox.object('vm', 'qemu/110').pointer == last
 
 
-def test_a_record_that_was_deleted_by_hand_holds_up_no_return():
+def test_a_record_that_was_deleted_manually_holds_up_no_return():
     netbox, bystander = NetBox(), guest(900, 'x', ())
     five = vm(105, OTHER, 'BC:24:11:00:00:02', 'five', created=2)
     netbox.sync(inventory(vm(), five, bystander))
@@ -169,7 +169,7 @@ def test_a_uuid_that_all_machines_have_proves_nothing():
         ({}, {}, False),
     ],
 )
-def test_what_proves_the_same_machine(last, seen, same):
+def test_evidence_that_a_returning_guest_is_the_same_machine(last, seen, same):
     assert is_same_machine(last, seen) is same
     assert not (same and is_another_machine(last, seen))
 

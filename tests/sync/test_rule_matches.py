@@ -42,7 +42,7 @@ def netbox() -> NetBox:
     return NetBox()
 
 
-def test_a_rule_wins_over_the_endpoint_and_the_run_says_so(netbox):
+def test_a_rule_wins_over_the_endpoint_and_the_run_reports_this(netbox):
     settings = ruled(rule(role=WEB, platform=DEBIAN), guest_role=APP, tenant=ACME)
     made = netbox.sync(inventory(guest(100, 'web', tags=('web',)), guest(101, 'db', ips=())), settings)
     assert (vm(netbox)['role'], vm(netbox)['tenant'], vm(netbox)['platform']) == (WEB, ACME, DEBIAN)
@@ -73,13 +73,13 @@ def test_a_rule_that_is_switched_off_is_taken_back(netbox):
     assert vm(netbox)['role'] is None
 
 
-def test_what_came_from_the_endpoint_is_not_taken_back(netbox):
+def test_values_of_the_endpoint_are_not_cleared(netbox):
     netbox.sync(inventory(guest()), ruled(rule(role=WEB), guest_role=APP))
     netbox.sync(inventory(guest()), ruled(rule(role=WEB)))
     assert vm(netbox)['role'] == APP
 
 
-def test_a_users_choice_stands_against_rules_that_come_and_go(netbox):
+def test_an_edit_is_retained_when_rules_are_added_and_deleted(netbox):
     web = rule(role=WEB)
     netbox.sync(inventory(guest(tags=('web',))), ruled(web))
     netbox.edit('vm', netbox.object('vm', 'qemu/100').pointer, role=APP)
@@ -111,7 +111,7 @@ def test_a_skipped_guest_is_left_unchanged(netbox):
     assert not netbox.sync(skipped, ruled(lab)).changes
     assert netbox.records == before
     assert desire(skipped, ruled(lab)).excluded == {'qemu/101', 'qemu/102'}
-    # When it is missing from Proxmox it cannot match any more, and is retired as any other.
+    # When it is missing from Proxmox VE it cannot match any more, and is retired as any other.
     planned = plan(inventory(guest(100)), netbox.existing, ruled(lab))
     assert [(change.action, change.key) for change in planned.changes] == [(Action.RETIRE, 'qemu/101')]
 

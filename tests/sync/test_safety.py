@@ -22,9 +22,10 @@ def test_half_of_the_guests_missing_is_refused_and_a_sixth_is_not():
     netbox = NetBox()
     netbox.sync(inventory(*guests(*range(100, 112))))
     assert refusal(netbox, *guests(*range(100, 106))) == (
-        'This run would retire 6 of 12 virtual machines. That exceeds the change limit of 20 percent of the objects of '
-        'a type. Nothing was written. If this did not happen in Proxmox VE, check the hosts of the endpoint and the '
-        'privileges of its token, and sync again. If it did, approve this run.'
+        'This run exceeds the change limit of 20 percent of the objects of a type. Changes beyond the limit: '
+        'virtual machines: 6 retired (of 12). Nothing was written. If these objects were removed in Proxmox VE, '
+        'approve this run. Otherwise, check the hosts of the endpoint and the privileges of its token, and sync '
+        'again.'
     )
     assert not refusal(netbox, *guests(*range(100, 110)))
 
@@ -49,34 +50,34 @@ def test_deletions_after_the_grace_period_are_limited_and_the_highest_limit_is_n
     netbox.sync(inventory(*guests(*range(100, 112))))
     netbox.sync(inventory(*guests(*range(105, 112))), EVERYTHING)
     remaining = guests(*range(105, 112))
-    assert 'delete 5 of 12 virtual machines' in refusal(netbox, *remaining, settings=DELETING, now=LATE)
+    assert 'virtual machines: 5 deleted (of 12)' in refusal(netbox, *remaining, settings=DELETING, now=LATE)
     assert not refusal(netbox, *remaining, settings=replace(DELETING, change_limit=100), now=LATE)
 
 
-def test_what_is_deleted_and_what_is_released_are_missing_alike():
+def test_deletions_and_releases_are_counted_together():
     netbox = NetBox()
     vmids = range(100, 106)
     netbox.sync(inventory(*guests(*vmids)))
     for vmid in vmids[:3]:
         netbox.add('disk', virtual_machine=netbox.object('vm', f'qemu/{vmid}').pointer, name='scsi0')
     netbox.sync(inventory(*guests(*vmids, disks=('scsi0',))))
-    assert 'delete 3 and release 3 of 6 virtual disks' in refusal(netbox, *guests(*vmids))
+    assert 'virtual disks: 3 deleted, 3 released (of 6)' in refusal(netbox, *guests(*vmids))
 
 
 def test_every_kind_beyond_the_limit_is_named():
     netbox = NetBox()
     netbox.sync(inventory(*guests(*range(100, 120), disks=('scsi0',))))
     left = [*guests(*range(100, 106)), *guests(*range(106, 114), disks=('scsi0',))]
-    assert 'retire 6 of 20 virtual machines; delete 6 of 20 virtual disks' in refusal(netbox, *left)
+    assert 'virtual machines: 6 retired (of 20); virtual disks: 6 deleted (of 20)' in refusal(netbox, *left)
 
 
-def test_what_was_retired_long_ago_does_not_raise_the_limit():
+def test_retired_objects_do_not_count_as_managed():
     netbox = NetBox()
     netbox.sync(inventory(*guests(*range(100, 130), disks=('scsi0',))))
     netbox.sync(inventory(*guests(*range(120, 130), disks=('scsi0',))), EVERYTHING)
-    assert 'retire 5 of 10 virtual machines' in refusal(netbox, *guests(*range(120, 125), disks=('scsi0',)))
+    assert 'virtual machines: 5 retired (of 10)' in refusal(netbox, *guests(*range(120, 125), disks=('scsi0',)))
     half = [*guests(*range(120, 125)), *guests(*range(125, 130), disks=('scsi0',))]
-    assert 'delete 5 of 10 virtual disks' in refusal(netbox, *half)
+    assert 'virtual disks: 5 deleted (of 10)' in refusal(netbox, *half)
 
 
 def test_every_kind_has_a_name_for_users():
@@ -90,7 +91,7 @@ def test_unmanaged_objects_do_not_loosen_the_change_limit():
         bound = netbox.bindings['vm', f'qemu/{vmid}']
         netbox.bindings['vm', bound.key] = replace(bound, unmanaged=True)
     staying = [*range(105, 140)]
-    assert 'retire 5 of 10 virtual machines' in refusal(netbox, *guests(*staying))
+    assert 'virtual machines: 5 retired (of 10)' in refusal(netbox, *guests(*staying))
     assert not refusal(netbox, *guests(104, *staying))
 
 
@@ -106,4 +107,4 @@ def test_bindings_of_a_kind_that_no_longer_exists_do_not_count():
     netbox.sync(inventory(*guests(*range(100, 110))))
     bound = netbox.bindings['vm', 'qemu/100']
     netbox.bindings['former', 'qemu/100'] = replace(bound, pk=999, kind='former')
-    assert 'retire 5 of 10 virtual machines' in refusal(netbox, *guests(*range(105, 110)))
+    assert 'virtual machines: 5 retired (of 10)' in refusal(netbox, *guests(*range(105, 110)))

@@ -25,7 +25,7 @@ def at(text: str) -> datetime:
         ('Mon-Sun 01:00-02:00', '01:00-02:00'),
     ],
 )
-def test_what_is_understood(text, normal):
+def test_valid_sync_windows(text, normal):
     assert str(SyncWindow.parse(text)) == normal
     assert str(SyncWindow.parse(normal)) == normal
 
@@ -43,7 +43,7 @@ def test_what_is_understood(text, normal):
         ('24:00-02:00', 'no duration'),
     ],
 )
-def test_what_is_refused(text, problem):
+def test_invalid_input_is_rejected(text, problem):
     with pytest.raises(InvalidWindowError, match=problem):
         SyncWindow.parse(text)
 

@@ -29,7 +29,7 @@ def proved():
 
 @pytest.fixture(scope='module', autouse=True)
 def observed(proved):
-    """Note what is proved while plans are made."""
+    """Record which objects are proved unchanged while plans are computed."""
 
     def observe(entry, *arguments):
         found = is_unchanged(entry, *arguments)

@@ -67,14 +67,14 @@ def endpoint(cluster) -> ProxmoxEndpoint:
     return make_endpoint('Berlin', cluster=cluster)
 
 
-def test_it_lists_what_requires_a_user_the_most_urgent_first(endpoint, cluster):
+def test_the_items_that_require_a_user_are_listed_with_the_most_urgent_first(endpoint, cluster):
     vm = VirtualMachine.objects.create(name='web', cluster=cluster)
     run = make_last_run(endpoint, messages=[FAULT])
     taken, maybe = make_address_conflict(run, 100, '10.0.0.1'), make_candidate(endpoint, run, 100, vm)
     rome, oslo, vienna = (make_endpoint(name) for name in ('Rome', 'Oslo', 'Vienna'))
     preview = make_last_run(rome, mode='preview', counts={'vm': {'create': 1}})
     make_change(preview, 0, outcome='planned')
-    blocked = make_last_run(oslo, status='refused', refusal='It would retire 9 of 10 guests.')
+    blocked = make_last_run(oslo, status='refused', refusal='Virtual machines: 9 retired (of 10).')
     make_change(blocked, 0, action='retire', outcome='planned')
     failed = make_last_run(vienna, status='failed', guests=None, error='pve1: connection refused')
     client = browser()
@@ -85,7 +85,7 @@ def test_it_lists_what_requires_a_user_the_most_urgent_first(endpoint, cluster):
     assert rows[5:] == [f'run-{preview.pk}']
     for part in (
         'pve1: connection refused', failed.get_absolute_url(), 'Test Connection',
-        'It would retire 9 of 10 guests.', 'Review and Approve', f'/runs/{blocked.pk}/accept/',
+        'Virtual machines: 9 retired (of 10).', 'Review and Approve', f'/runs/{blocked.pk}/accept/',
         'Move Address Here', 'Ignore This Address', '&quot;web&quot; may be this guest.', vm.get_absolute_url(),
         'Link to This VM', 'Create Separately', 'Ignore This Guest', endpoint.guests.get().get_absolute_url(),
         'The bridge is wrong.', 'Acknowledge', '1 change waits to be applied.', preview.get_absolute_url(),
@@ -130,7 +130,7 @@ def test_the_last_run_that_has_read_a_guest_counts(endpoint, cluster):
     assert '2026-01-02' not in page(client, q='10.0.0.1')
 
 
-def test_what_is_answered_is_left_out(endpoint, cluster):
+def test_decided_rows_are_not_listed(endpoint, cluster):
     vm, other = (VirtualMachine.objects.create(name=name, cluster=cluster) for name in ('web', 'db'))
     run = make_last_run(endpoint, messages=[FAULT])
     decided, ignored = make_candidate(endpoint, run, 100, vm), make_candidate(endpoint, run, 101, other)

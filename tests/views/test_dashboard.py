@@ -45,10 +45,10 @@ def test_it_can_be_added_to_a_dashboard():
     assert WIDGET in form.content.decode()
     data = {'widget_class': WIDGET, 'title': '', 'color': ''}
     client.post(reverse('extras:dashboardwidget_add'), data, headers={'HX-Request': 'true'})
-    assert 'no Proxmox endpoint yet' in client.get('/').content.decode()
+    assert 'no Proxmox VE endpoint yet' in client.get('/').content.decode()
 
 
-def test_it_shows_how_each_endpoint_stands():
+def test_the_widget_displays_the_sync_status_of_each_endpoint():
     endpoint = make_endpoint('Berlin', status='refused')
     run = make_run(endpoint)
     ProxmoxEndpoint.objects.update(last_run=run)
@@ -71,11 +71,11 @@ def test_it_shows_how_each_endpoint_stands():
 
 def test_without_endpoints_it_leads_to_the_first():
     page = browser_of(User.objects.create_superuser('admin')).get('/').content.decode()
-    assert 'no Proxmox endpoint yet' in page
+    assert 'no Proxmox VE endpoint yet' in page
     assert f'href="{reverse("plugins:netbox_proxsync:proxmoxendpoint_add")}">Add one' in page
 
 
-def test_everybody_sees_what_they_may():
+def test_users_see_only_what_they_have_permission_to_view():
     endpoint = make_endpoint('Berlin')
     run = make_run(endpoint)
     ProxmoxEndpoint.objects.update(last_run=run)
@@ -111,7 +111,7 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_endpoints():
     assert counted[0] == counted[1]
 
 
-def test_what_a_name_holds_is_shown_as_text():
+def test_names_are_escaped():
     make_endpoint('<script>alert(1)</script>', hosts=['pve1:8006'])
     page = browser_of(User.objects.create_superuser('admin')).get('/').content.decode()
     assert '<script>alert(1)</script>' not in page

@@ -59,14 +59,14 @@ def test_after_a_read_it_reports_the_version_the_nodes_the_quorum_and_the_guests
     assert f'Reachable, Proxmox VE {endpoint.pve_version}' in page
     assert 'quorate' in page
     assert '3 of 3 nodes online' in page
-    assert '5 in Proxmox, 0 in NetBox 5 New' in page
+    assert '5 in Proxmox VE, 0 in NetBox 5 New' in page
     assert f'Preview, {timezone.localtime(run.created):%Y-%m-%d %H:%M}' in page
     assert 'Valid until' in page
     sync(endpoint)
-    assert '5 in Proxmox, 5 in NetBox 5 In sync' in text_of(browser, endpoint)
+    assert '5 in Proxmox VE, 5 in NetBox 5 In sync' in text_of(browser, endpoint)
     pve.delete(next(guest.vmid for guest in pve.cluster.guests.values()))
     sync(endpoint)
-    assert '4 in Proxmox, 5 in NetBox 1 Missing 4 In sync' in text_of(browser, endpoint)
+    assert '4 in Proxmox VE, 5 in NetBox 1 Missing 4 In sync' in text_of(browser, endpoint)
 
 
 def test_nodes_lead_to_their_devices_and_guests(standin, make_endpoint, sync, browser):
@@ -130,7 +130,7 @@ def test_a_lost_quorum_shows(standin, make_endpoint, sync, browser):
     assert 'not quorate' in text_of(browser, endpoint)
 
 
-def test_what_the_token_lacks_is_reported_with_the_command_that_grants_it(standin, make_endpoint, sync, browser):
+def test_missing_privileges_are_reported_with_the_command_that_grants_them(standin, make_endpoint, sync, browser):
     pve = standin(nodes=1, vms=1, containers=0, seed=4)
     pve.revoke('VM.Audit')
     endpoint = make_endpoint(pve)
@@ -143,7 +143,9 @@ def test_what_the_token_lacks_is_reported_with_the_command_that_grants_it(standi
     assert 'VM.Audit' not in text_of(browser, endpoint)
 
 
-def test_a_host_that_cannot_be_reached_is_reported_and_what_was_known_stays(standin, make_endpoint, sync, browser):
+def test_a_host_that_cannot_be_reached_is_reported_and_what_was_known_is_retained(
+    standin, make_endpoint, sync, browser
+):
     pve = standin(nodes=2, vms=1, containers=0, seed=4)
     endpoint = make_endpoint(pve)
     sync(endpoint)
@@ -234,7 +236,7 @@ def test_runs_cannot_be_started_while_one_is_in_progress(browser):
         assert 'A run is in progress' in attributes
 
 
-def test_what_a_cluster_says_is_shown_as_text(browser):
+def test_text_from_the_cluster_is_escaped(browser):
     node = {'name': SCRIPT, 'online': True, 'address': SCRIPT, 'version': SCRIPT, 'cpus': 1, 'memory': 1, 'expires': 1}
     notice = {'subject': SCRIPT, 'message': SCRIPT, 'remedy': SCRIPT}
     state = {'name': SCRIPT, 'quorate': True, 'nodes': [node], 'notices': [notice]}

@@ -258,7 +258,7 @@ def test_each_decision_requires_its_permission(machine, actions, offered, allowe
         assert status == (302 if choice in allowed else 403)
 
 
-def test_what_cannot_be_decided_is_refused(machine, admin_client):
+def test_an_impossible_decision_is_rejected(machine, admin_client):
     for name, choice in (('memory', 'keep'), ('nonsense', 'keep'), ('cluster', 'always'), ('memory', 'nonsense')):
         assert 'cannot be decided' in decide(admin_client, machine, name, choice)
     assert Binding.objects.get(kind='vm', object_id=machine.pk).kept_values == {}

@@ -53,7 +53,7 @@ def test_empty_lists_lead_to_the_next_step(browser):
         assert 'A preview reads Proxmox VE and changes nothing.' in page
         assert f'action="{url_of("proxmoxendpoint_preview", endpoint.pk)}"' in page
     # A filter that nothing matches is no empty state.
-    assert 'No Proxmox endpoints found' in text_of(browser, url_of('proxmoxendpoint_list') + '?name=none')
+    assert 'No Proxmox VE endpoints found' in text_of(browser, url_of('proxmoxendpoint_list') + '?name=none')
     # The plugin's own address leads to the endpoints.
     assert browser.get('/plugins/proxsync/').headers['Location'] == url_of('proxmoxendpoint_list')
 
@@ -102,10 +102,10 @@ def test_the_steps_until_the_first_sync_and_the_plan_that_waits(standin, make_en
 
 def test_a_blocked_run_shows_why_and_leads_to_its_approval(browser):
     endpoint = cases.make_endpoint()
-    run = cases.make_run(endpoint, status='refused', refusal='This run would retire 6 of 10 virtual machines.')
+    run = cases.make_run(endpoint, status='refused', refusal='Virtual machines: 6 retired (of 10).')
     cases.make_change(run, 0, action='retire', outcome='planned')
     page = html_of(browser, endpoint.get_absolute_url())
-    assert 'This run would retire 6 of 10 virtual machines.' in page
+    assert 'Virtual machines: 6 retired (of 10).' in page
     assert f'href="{url_of("syncrun_accept", run.pk)}" class="btn btn-warning">Review and Approve' in page
 
 
@@ -124,7 +124,7 @@ def test_a_new_endpoint_is_led_to_fetch_and_pin(standin, browser):
     answer = browser.post(url_of('proxmoxendpoint_test_form'), form).content.decode()
     assert pve.fingerprint in answer
     assert 'Use These Fingerprints' in answer
-    assert 'Confirm the fingerprint of the certificate first' in answer
+    assert 'Pin the fingerprint of the certificate first' in answer
     assert (
         'Connected to'
         in browser.post(url_of('proxmoxendpoint_test_form'), {**form, 'fingerprint': pve.fingerprint}).content.decode()

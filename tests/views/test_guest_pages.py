@@ -102,7 +102,7 @@ class HiddenGuestsTestCase(Permitted, NetBoxTestCase, TestCase):
 class GuestPageTestCase(NetBoxTestCase, TestCase):
     user_permissions = ('netbox_proxsync.view_proxmoxguest', 'netbox_proxsync.view_proxmoxendpoint', VIEW_MACHINES)
 
-    def test_what_a_guest_wrote_is_shown_as_text(self):
+    def test_text_from_guests_is_escaped(self):
         script = '<script>alert(1)</script>'
         nic = {
             'key': script, 'name': script, 'mac': script, 'model': script, 'bridge': script, 'vlan': 5,
@@ -137,12 +137,12 @@ class GuestPageTestCase(NetBoxTestCase, TestCase):
             self.assertNotContains(page, script)
             self.assertContains(page, '&lt;script&gt;')
 
-    def test_a_guest_of_which_nothing_was_read_says_so(self):
+    def test_an_unread_guest_has_a_message(self):
         details = {'unread': [{'part': 'config', 'of': '', 'reason': 'Node pve2 is offline.'}]}
         guest = make_guest(make_endpoint(), 100, name='', status='', state='unknown', details=details)
         page = self.client.get(guest.get_absolute_url())
         self.assertContains(page, 'Node pve2 is offline.')
-        self.assertContains(page, 'Its configuration was not read.')
+        self.assertContains(page, 'The configuration of the guest was not read.')
 
     def test_it_says_when_its_values_were_read(self):
         endpoint = make_endpoint()

@@ -101,7 +101,7 @@ def test_a_choice_that_is_none_is_reported_and_finds_nothing(browser):
     assert not ProxmoxGuest.objects.filter(ignored=True).exists()
 
 
-def test_what_is_reported_is_text(browser):
+def test_reported_values_are_escaped(browser):
     script = '(<script>alert(1)</script>'
     page = browser.get(urls('proxmoxguest')[0], {'name__regex': script}).content.decode()
     assert script not in page
@@ -115,7 +115,7 @@ def test_what_is_reported_is_text(browser):
         ('proxmoxendpoint', ('guest_role', 'guest_role_id', 'node_role', 'node_role_id', 'site', 'site_id')),
     ],
 )
-def test_what_has_none_is_found_by_null(browser, name, fields):
+def test_objects_without_a_value_are_found_by_null(browser, name, fields):
     page, rest = urls(name)
     for field in fields:
         assert browser.get(page, {field: 'null'}).status_code == 200, field

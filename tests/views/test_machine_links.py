@@ -66,7 +66,7 @@ def test_a_machine_is_linked_to_the_guest_that_resembles_it(admin, endpoint, clu
     text = page(admin, link_url(vm))
     guest = endpoint.guests.get(vmid=300)
     assert guest.get_absolute_url() in text
-    assert 'It has the same MAC address. It has the same serial number.' in text
+    assert 'Same MAC address Same serial number' in text
     assert endpoint.guests.get(vmid=301).get_absolute_url() not in text
     answer = admin.post(link_url(vm), {'target': guest.pk}, follow=True)
     assert 'The next run applies it' in answer.content.decode()
@@ -85,7 +85,7 @@ def test_a_machine_is_linked_to_the_guest_that_resembles_it(admin, endpoint, clu
 
 def test_names_are_compared_without_case(admin, endpoint, cluster):
     vm = VirtualMachine.objects.create(name='DB', cluster=cluster)
-    assert 'It has the same name.' in page(admin, link_url(vm))
+    assert 'Same name' in page(admin, link_url(vm))
     assert 'required' in admin.post(link_url(vm), {}).content.decode()
 
 
@@ -104,8 +104,8 @@ def test_a_device_is_linked_to_a_node(admin, endpoint, cluster, site, sync):
     assert link_url(loose) in page(admin, loose.get_absolute_url())
     # Most devices of a site are no nodes.
     assert link_url(switch) not in page(admin, switch.get_absolute_url())
-    assert 'It has the same name.' in page(admin, link_url(loose))
-    assert 'It has the same name.' not in page(admin, link_url(rack))
+    assert 'Same name' in page(admin, link_url(loose))
+    assert 'Same name' not in page(admin, link_url(rack))
     answer = admin.post(link_url(rack), {'target': f'{endpoint.pk}:{name}'}, follow=True)
     assert 'The next run applies it' in answer.content.decode()
     sync(endpoint)

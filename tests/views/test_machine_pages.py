@@ -62,10 +62,10 @@ def fields(machine, admin_user, kind: str = 'vm') -> dict:
     return {field.name: field for entry in found if entry.kind.name == kind for field in entry.fields}
 
 
-def test_the_panel_reports_where_a_machine_is_and_whether_it_is_true(client, endpoint, machine):
+def test_the_panel_displays_the_node_and_the_sync_status_of_a_machine(client, endpoint, machine):
     text = page(client, machine.get_absolute_url())
     guest = endpoint.guests.get(virtual_machine=machine)
-    assert 'Open in Proxmox' in text
+    assert 'Open in Proxmox VE' in text
     assert f'href="https://{endpoint.hosts[0]}/#v1:0:=qemu%2F{guest.vmid}"' in text
     assert 'In sync' in text
     assert guest.get_absolute_url() in text
@@ -80,7 +80,7 @@ def test_devices_and_clusters_have_it_too(client, pve, endpoint, machine, sync):
     assert '#v1:0:=node%2Fpve1' in text
     assert tab(node) in text
     assert 'In sync' in text
-    assert 'Open in Proxmox' in page(client, machine.cluster.get_absolute_url())
+    assert 'Open in Proxmox VE' in page(client, machine.cluster.get_absolute_url())
     other = Device.objects.get(name='pve2')
     pve.node_offline('pve2')
     sync(endpoint, mode='preview')
@@ -94,7 +94,7 @@ def test_who_is_not_bound_pays_one_query_and_sees_nothing(client, machine):
     for instance in (VirtualMachine.objects.create(name='unbound', cluster=cluster), cluster):
         with CaptureQueriesContext(connection) as queries:
             text = page(client, instance.get_absolute_url())
-        assert 'Open in Proxmox' not in text
+        assert 'Open in Proxmox VE' not in text
         assert '/proxmox/"' not in text
         asked = [query['sql'] for query in queries if 'netbox_proxsync_' in query['sql']]
         assert len([sql for sql in asked if 'netbox_proxsync_binding' in sql]) == 1
@@ -118,7 +118,7 @@ def test_a_kept_edit_shows_all_three_values(client, pve, endpoint, machine, sync
         assert value in text
 
 
-def test_what_a_preview_saw_is_shown_until_it_is_written(pve, endpoint, machine, sync, admin_user):
+def test_values_of_a_preview_are_displayed_until_they_are_written(pve, endpoint, machine, sync, admin_user):
     vmid = machine.custom_field_data['vmid']
     before = machine.name
     pve.rename(vmid, 'from-proxmox')
@@ -200,7 +200,7 @@ def test_who_may_not_view_bindings_or_endpoints_learns_nothing_of_them(endpoint,
         assert 'Sync this guest' not in text
 
 
-def test_what_guests_say_is_text(client, pve, endpoint, machine, sync):
+def test_text_from_guests_is_escaped(client, pve, endpoint, machine, sync):
     script = '<script>alert(1)</script>'
     vmid = machine.custom_field_data['vmid']
     pve.set_config(vmid, description=script)

@@ -33,7 +33,7 @@ def fill(name: str):
     return endpoint
 
 
-def test_what_they_say_of_an_endpoint():
+def test_the_metrics_of_an_endpoint():
     fill('Lab')
     make_endpoint('New', enabled=False)
     found = samples()

@@ -84,7 +84,7 @@ def test_running_guests_without_an_agent(admin):
     assert found(admin, without_agent='false') == [102, 103, 104]
 
 
-def test_what_runs_record_of_the_agent(standin, make_endpoint, sync, admin):
+def test_the_report_uses_the_agent_data_of_previews(standin, make_endpoint, sync, admin):
     pve = standin(nodes=1, vms=2, containers=1, running=1, agent=0, templates=0, seed=4)
     endpoint = make_endpoint(pve)
     sync(endpoint, 'preview')

@@ -45,7 +45,7 @@ def matched(rule: MappingRule) -> tuple[list[int], list[int]]:
     return sorted(vmids[pk] for pk in found.matched), sorted(vmids[pk] for pk in found.unknown)
 
 
-def test_what_a_rule_matches(lab, role):
+def test_guests_that_a_rule_matches(lab, role):
     other = plain_endpoint('Other')
     make_guest(lab, 100, name='web-1', tags=['prod'], details=unread(pool='web/prod'))
     make_guest(lab, 101, name='db-1', type='lxc', tags=[], node='pve2')
@@ -80,7 +80,7 @@ def test_what_a_rule_matches(lab, role):
         ({'name': '', 'details': {}}, {'name_pattern': 'a*'}),
     ],
 )
-def test_what_was_not_read_may_match(lab, role, values, conditions):
+def test_guests_with_unread_data_are_listed_separately(lab, role, values, conditions):
     make_guest(lab, 100, **values)
     assert matched(make_rule(role=role, **conditions)) == ([], [100])
 
@@ -226,7 +226,7 @@ def test_a_guests_page_hides_rules_that_may_not_be_viewed(client, lab, role):
     some.object_types.add(ObjectType.objects.get_for_model(MappingRule))
     client.force_login(User.objects.get(pk=user.pk))
     page = client.get(guest.get_absolute_url()).content.decode()
-    assert 'by a rule that you may not view' in page
+    assert 'by a rule that you do not have permission to view' in page
     assert 'Hidden' not in page
 
 

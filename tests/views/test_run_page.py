@@ -94,14 +94,14 @@ def test_a_changed_guest_is_shown_with_both_values_side_by_side(standin, make_en
         assert f'>{column}</th>' in page
 
 
-def test_what_needs_a_user_comes_before_all_numbers(browser):
+def test_items_that_require_attention_come_before_all_numbers(browser):
     offline = {'level': 'warning', 'subject': 'pve2', 'message': 'offline', 'remedy': ''}
     run = make_run(make_endpoint(), messages=[offline])
     conflict = make_change(run, 0, action='conflict', outcome='skipped', reason='Two machines have this name.')
     make_change(run, 1, outcome='failed', message='NetBox says no.')
     page = text_of(browser, run)
     first = page.index('Changes by Object Type')
-    for word in ('1 conflict requires', 'Two machines have this name.', '1 change was refused by NetBox', 'offline'):
+    for word in ('1 conflict requires', 'Two machines have this name.', '1 change was rejected by NetBox', 'offline'):
         assert page.index(word) < first
     assert f'href="{conflict.get_absolute_url()}"' in page
     # Its position among the changes follows.
@@ -118,9 +118,9 @@ def test_a_plan_that_waits_reports_no_failures(browser):
 
 def test_times_are_reported_phase_by_phase(browser):
     page = text_of(browser, make_run(make_endpoint(), timings={'collect': 270, 'plan': 0.53, 'apply': 2.04}))
-    for words in ('Reading Proxmox', '4m 30s', 'Comparing with NetBox', '0.5s', 'Writing to NetBox', '2s'):
+    for words in ('Reading Proxmox VE', '4m 30s', 'Comparing with NetBox', '0.5s', 'Writing to NetBox', '2s'):
         assert words in page
-    assert page.index('Reading Proxmox') < page.index('Comparing') < page.index('Writing to NetBox')
+    assert page.index('Reading Proxmox VE') < page.index('Comparing') < page.index('Writing to NetBox')
 
 
 def test_a_run_that_wrote_leads_to_its_part_of_the_change_log(standin, make_endpoint, sync, browser):
@@ -346,7 +346,7 @@ def test_an_export_of_an_empty_run_is_whole(browser):
     assert browser.get(url, {'format': 'xlsx'}).status_code == 404
 
 
-def test_what_guests_say_is_shown_as_text(browser):
+def test_text_from_guests_is_escaped(browser):
     endpoint = make_endpoint()
     run = make_run(endpoint, error=SCRIPT)
     make_guest(endpoint, 100, name=SCRIPT)

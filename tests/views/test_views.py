@@ -97,7 +97,7 @@ class ProxmoxEndpointViewTestCase(
 class ProxmoxEndpointFormTestCase(NetBoxTestCase, TestCase):
     user_permissions = ('netbox_proxsync.add_proxmoxendpoint',)
 
-    def test_what_the_page_shows_is_enough_to_save_it(self):
+    def test_a_form_can_be_saved_as_displayed(self):
         """All fields that the form requires must be on the page."""
         url = reverse('plugins:netbox_proxsync:proxmoxendpoint_add')
         page = self.client.get(url)
@@ -111,7 +111,7 @@ class ProxmoxEndpointFormTestCase(NetBoxTestCase, TestCase):
 class ImportTestCase(NetBoxTestCase, TestCase):
     user_permissions = ('netbox_proxsync.view_proxmoxendpoint', 'netbox_proxsync.add_proxmoxendpoint')
 
-    def test_what_is_not_given_has_its_default(self):
+    def test_missing_columns_have_defaults(self):
         data = f'name,hosts,token_id,token_secret\nFive,pve5.example.com,netbox@pve!sync,{MARKER}'
         url = reverse('plugins:netbox_proxsync:proxmoxendpoint_bulk_import')
         form = {'import_method': 'direct', 'data': data, 'format': 'csv', 'csv_delimiter': ','}
@@ -126,7 +126,7 @@ class ImportTestCase(NetBoxTestCase, TestCase):
         form = {'import_method': 'direct', 'data': json.dumps([row]), 'format': 'json', 'csv_delimiter': ','}
         return self.client.post(reverse('plugins:netbox_proxsync:proxmoxendpoint_bulk_import'), form)
 
-    def test_what_is_left_empty_has_its_default(self):
+    def test_empty_columns_have_defaults(self):
         names = ('timeout', 'enabled', 'tls_mode', 'missing_guests', 'sync_vms', 'change_limit', 'field_policy')
         assert self.bring(**dict.fromkeys(names, ''), ignored_interfaces='').status_code == 302
         made = ProxmoxEndpoint.objects.get()
@@ -134,13 +134,13 @@ class ImportTestCase(NetBoxTestCase, TestCase):
             assert getattr(made, name) == ProxmoxEndpoint._meta.get_field(name).get_default(), name
         assert made.ignored_interfaces == []
 
-    def test_a_switch_is_what_a_user_means(self):
+    def test_spellings_of_booleans(self):
         for word in ('no', 'No', 'FALSE', '0', False, 0):
             assert self.bring(enabled=word, sync_containers=word).status_code == 302
             assert not ProxmoxEndpoint.objects.filter(Q(enabled=True) | Q(sync_containers=True)).exists()
             ProxmoxEndpoint.objects.all().delete()
 
-    def test_what_is_of_another_type_is_reported_at_its_field(self):
+    def test_a_value_of_the_wrong_type_is_reported_at_its_field(self):
         for name, bad in (
             ('enabled', 'perhaps'), ('sync_vms', {'a': 1}), ('hosts', 5), ('hosts', {'a': 1}), ('hosts', [['x']]),
             ('include_guests', True), ('field_policy', [1]), ('field_policy', 5), ('timeout', 'long'),
@@ -283,7 +283,7 @@ class MappingRuleFormTestCase(NetBoxTestCase, TestCase):
         self.assertContains(self.bring(json.dumps(rows), 'json'), 'Record 2 pools: ')
         assert not MappingRule.objects.exists()
 
-    def test_a_switch_is_what_a_user_means(self):
+    def test_spellings_of_booleans(self):
         data = 'name,role,name_pattern,skip,template,weight,pattern_type,tag_match\nA,Web,a*,no,YES,,,'
         assert self.bring(data).status_code == 302
         made = MappingRule.objects.get()
@@ -310,7 +310,7 @@ class MappingRuleFormTestCase(NetBoxTestCase, TestCase):
         rule.refresh_from_db()
         assert rule.role == self.role
 
-    def test_what_is_exported_can_be_imported(self):
+    def test_an_export_can_be_imported(self):
         tag = Tag.objects.create(name='Prod', slug='prod')
         values = {
             'endpoint': make_endpoint('Lab'), 'guest_type': 'qemu', 'name_pattern': 'web-*: "#1"',
@@ -449,7 +449,7 @@ class EndpointActionTestCase(NetBoxTestCase, TestCase):
         permission.object_types.add(ObjectType.objects.get_for_model(ProxmoxEndpoint))
         assert self.client.post(self.url('sync')).status_code == 404
 
-    def test_what_a_guest_wrote_is_shown_as_text(self):
+    def test_text_from_guests_is_escaped(self):
         script = '<script>alert(1)</script>'
         run = make_run(
             self.endpoint,
@@ -495,7 +495,7 @@ class RunPageTestCase(NetBoxTestCase, TestCase):
         # The polling element remains in the page, and the response replaces its content.
         progress = self.progress(run)
         self.assertNotContains(progress, asks)
-        self.assertContains(progress, 'Reading Proxmox')
+        self.assertContains(progress, 'Reading Proxmox VE')
         self.assertContains(progress, '3 of 17')
         self.assertContains(progress, 'aria-valuenow="17"')
 
@@ -504,7 +504,7 @@ class RunPageTestCase(NetBoxTestCase, TestCase):
         url = reverse('plugins:netbox_proxsync:syncrun_progress', args=[run.pk])
         self.assertContains(self.client.get(url), 'hx-swap-oob')
         self.assertContains(self.client.get(url, {'announced': 'Starting'}), 'hx-swap-oob')
-        self.assertNotContains(self.client.get(url, {'announced': 'Reading Proxmox: 10%'}), 'hx-swap-oob')
+        self.assertNotContains(self.client.get(url, {'announced': 'Reading Proxmox VE: 10%'}), 'hx-swap-oob')
 
     def test_the_page_of_the_endpoint_follows_its_run(self):
         self.add_permissions('netbox_proxsync.view_proxmoxendpoint')
@@ -533,10 +533,10 @@ class RunPageTestCase(NetBoxTestCase, TestCase):
         self.remove_permissions('netbox_proxsync.view_syncrun')
         assert self.progress(make_run(self.endpoint)).status_code == 403
 
-    def test_what_failed_comes_first(self):
+    def test_the_error_is_displayed_first(self):
         run = make_run(self.endpoint, status='failed', error='No route to host.')
         page = self.client.get(run.get_absolute_url()).content.decode()
-        assert page.index('No route to host.') < page.index('Calls to Proxmox')
+        assert page.index('No route to host.') < page.index('API requests')
 
 
 class CancelTestCase(NetBoxTestCase, TestCase):
@@ -580,12 +580,12 @@ class CancelTestCase(NetBoxTestCase, TestCase):
         for page in self.pages():
             self.assertNotContains(self.client.get(page), self.url)
 
-    def test_a_run_that_is_stopping_says_so(self):
+    def test_a_stopping_run_displays_its_status(self):
         self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
         type(self.run_).objects.update(status='canceling')
         self.assertContains(self.client.get(self.run_.get_absolute_url()), 'Canceling')
 
-    def test_a_run_that_has_ended_stays_as_it_is(self):
+    def test_a_run_that_has_ended_is_unchanged(self):
         self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
         type(self.run_).objects.update(status='completed')
         self.assertContains(self.client.post(self.url, follow=True), 'has ended (completed)')
@@ -618,7 +618,7 @@ class ConnectionTestTestCase(NetBoxTestCase, TestCase):
         self.add_permissions('netbox_proxsync.sync_proxmoxendpoint')
         assert self.client.post(self.url, self.data).status_code == 403
 
-    def test_it_says_what_is_wrong_saves_nothing_and_does_not_repeat_the_secret(self):
+    def test_errors_are_displayed_without_saving_and_without_the_secret(self):
         self.add_permissions('netbox_proxsync.sync_proxmoxendpoint', 'netbox_proxsync.add_proxmoxendpoint')
         response = self.client.post(self.url, self.data)
         self.assertContains(response, 'refused')

@@ -30,7 +30,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument('endpoint', nargs='*', help='Name (or numeric ID) of the endpoint; all if none is named')
+        parser.add_argument('endpoint', nargs='*', help='Name or numeric ID of the endpoint. Default: all endpoints')
         parser.add_argument(
             '--type', action='append', choices=[name for name, _label in choices_of(AttentionChoices)],
             help='Only rows of this type; may be repeated',
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         parser.add_argument('--json', action='store_true', help='Print JSON, one line for each row')
         parser.add_argument(
             '--user', metavar='NAME',
-            help='Only what this user may view; this user makes the decisions, which require the permissions',
+            help='List what this user can view. Decisions are stored for this user and require the permissions',
         )  # fmt: skip
         what = parser.add_mutually_exclusive_group()
         for name, text in (
@@ -76,7 +76,7 @@ class Command(BaseCommand):
                 raise CommandError(f'There is no active user "{options["user"]}".', returncode=FAILED)
             return cast(AnyUser, user)
         if any(options[name] for name in ACTIONS):
-            raise CommandError('Name the user who decides: --user NAME.', returncode=FAILED)
+            raise CommandError('Specify the user who decides: --user NAME.', returncode=FAILED)
         # Not stored: the command lists everything, as its user has access to the server.
         return User(username='', is_superuser=True)
 

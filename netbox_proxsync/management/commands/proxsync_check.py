@@ -63,7 +63,9 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument('endpoint', nargs='*', help='Name (or numeric ID) of the endpoint; else all enabled ones')
+        parser.add_argument(
+            'endpoint', nargs='*', help='Name or numeric ID of the endpoint. Default: all enabled endpoints'
+        )
         parser.add_argument(
             '--repair', action='store_true',
             help=(
@@ -139,7 +141,7 @@ def check_branches() -> list[Check]:
         Check(
             label=Message('branches'),
             ok=False,
-            detail=Message('"{branch}" is merged, and the bindings have not followed into main', branch=branch),
+            detail=Message('"{branch}" is merged, and the bindings in main are not updated', branch=branch),
             remedy=Message('Repeat this with --repair.'),
         )
         for branch in merging.incompletely_merged()
@@ -154,7 +156,7 @@ def delete_dangling_bindings(endpoint: ProxmoxEndpoint) -> list[str]:
 
 def check_custom_fields() -> list[Check]:
     found = list(field_checks(required=True, repair=Message('Repeat this with --repair.')))
-    there = Check(label=LABEL, ok=True, detail=Message('{number} are there', number=len(custom_fields.CUSTOM_FIELDS)))
+    there = Check(label=LABEL, ok=True, detail=Message('{number} found', number=len(custom_fields.CUSTOM_FIELDS)))
     return [*(found or [there]), *demand_checks()]
 
 

@@ -25,7 +25,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument('file', help='The .env file')
-        parser.add_argument('--apply', action='store_true', help='Do it; else nothing is written')
+        parser.add_argument('--apply', action='store_true', help='Write the changes. Default: write nothing')
 
     def handle(self, *args: Any, **options: Any) -> None:
         file = self.read(options['file'])
@@ -65,4 +65,4 @@ class Command(BaseCommand):
         for hint in importer.hints:
             self.stderr.write(self.style.WARNING(hint))
         if importer.done and not applied:
-            self.stdout.write('Nothing was written. Repeat with --apply to do it.')
+            self.stdout.write('Nothing was written. Repeat with --apply to write the changes.')

@@ -30,12 +30,12 @@ class Command(BaseCommand):
         if rotated:
             self.stdout.write(f'{rotated} secrets were re-encrypted.')
         elif not lost:
-            self.stdout.write('All secrets have the first key.')
+            self.stdout.write('All secrets are encrypted with the first key.')
         if lost:
             names = '\n'.join(f'  {endpoint}: {field}' for endpoint, field in lost)
             raise CommandError(
-                f'These cannot be decrypted with any of the keys, and stay as they are:\n{names}\n'
-                'Put the former key at the end of encryption_keys and repeat this, or enter them again.',
+                f'These secrets cannot be decrypted with any of the keys and are unchanged:\n{names}\n'
+                'Add the former key at the end of encryption_keys and repeat this, or enter the secrets again.',
                 returncode=1,
             )
 

@@ -37,14 +37,14 @@ WRITTEN_ACTIONS = [name for name, _label in choices_of(ChangeActionChoices) if n
 def vmid(text: str) -> int:
     """Parse a VM ID; raise ArgumentTypeError if the text is not one."""
     if not text.isdecimal() or not MIN_VMID <= int(text) <= MAX_VMID:
-        raise ArgumentTypeError(f'"{text}" is no ID of a guest ({MIN_VMID} to {MAX_VMID}).')
+        raise ArgumentTypeError(f'"{text}" is not a VM ID ({MIN_VMID} to {MAX_VMID}).')
     return int(text)
 
 
 class Command(BaseCommand):
     help = (
-        'Sync NetBox with Proxmox VE endpoints, here and now, one after the other. Exit status: 0 nothing to do, or '
-        'done; 2 changes are pending (--preview); 1 one failed or was refused.'
+        'Synchronize Proxmox VE endpoints into NetBox, one after the other, in this process. Exit status: 0 nothing to '
+        'do, or done; 2 changes are pending (--preview); 1 one failed or was refused.'
     )
 
     def create_parser(self, *args: Any, **kwargs: Any) -> CommandParser:
@@ -58,7 +58,7 @@ class Command(BaseCommand):
         return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument('endpoint', nargs='*', help='Name (or numeric ID) of the endpoint')
+        parser.add_argument('endpoint', nargs='*', help='Name or numeric ID of the endpoint')
         parser.add_argument('--all', action='store_true', help='All endpoints that are enabled')
         what = parser.add_mutually_exclusive_group()
         what.add_argument('--preview', action='store_true', help='Show what would change, and write nothing')
@@ -88,7 +88,7 @@ class Command(BaseCommand):
             '--branch', metavar='BRANCH', help='Into this branch of netbox-branching, by its name or schema ID'
         )
         parser.add_argument(
-            '--json', action='store_true', help='Print JSON, one line for each change and at last one for the run'
+            '--json', action='store_true', help='Print JSON, one line for each change, and the last line for the run'
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -106,7 +106,7 @@ class Command(BaseCommand):
             CommandError: The arguments contradict each other, or an endpoint is missing or disabled.
         """
         if options['all'] == bool(options['endpoint']):
-            raise CommandError('Name the endpoints, or say --all.', returncode=FAILED)
+            raise CommandError('Specify one or more endpoints, or --all.', returncode=FAILED)
         if options['all']:
             endpoints = list(ProxmoxEndpoint.objects.filter(enabled=True))
         else:
@@ -134,7 +134,7 @@ class Command(BaseCommand):
             message = '--vmid is for a sync or preview of one endpoint: another has other guests with the same IDs.'
             raise CommandError(message, returncode=FAILED)
         if len(set(options['vmid'])) > MAX_LIMIT:
-            message = f'More than {MAX_LIMIT} guests: sync all of the endpoint instead, without --vmid.'
+            message = f'More than {MAX_LIMIT} guests: sync the whole endpoint, without --vmid.'
             raise CommandError(message, returncode=FAILED)
 
     def branch(self, options: dict[str, Any]) -> Branch:
@@ -213,7 +213,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps({'endpoint': endpoint.name, 'run': None, 'result': result}))
         elif run is None:
             why = found.reason or f'none of {counted(found.guests, "guest")} has changed'
-            self.stdout.write(f'{endpoint}: no quick run, {counted(found.calls, "call")} to Proxmox: {why}')
+            self.stdout.write(f'{endpoint}: no quick run, {counted(found.calls, "API request")}: {why}')
         return run
 
     def print_json(self, run: SyncRun, changes: Iterable[SyncChange]) -> None:
@@ -234,7 +234,7 @@ class Command(BaseCommand):
         self.stdout.write(
             f'{run.endpoint}: {run.get_mode_display()} {run.get_status_display().lower()}{into}, '
             f'{counted(run.guests or 0, "guest")}, {counted(len(changes), "change")}, '
-            f'{counted(run.calls, "call")} to Proxmox, {took:.1f} s'
+            f'{counted(run.calls, "API request")}, {took:.1f} s'
         )
 
     def print_change(self, change: SyncChange) -> None:

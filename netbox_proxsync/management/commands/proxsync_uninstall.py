@@ -11,7 +11,8 @@ from netbox_proxsync.runs.lifecycle import find_dead
 class Command(BaseCommand):
     help = (
         'Remove everything of the plugin from the database: its tables, its custom fields, and what NetBox keeps about '
-        'its objects. The objects that it synced stay. Stop the workers first; take the plugin out of PLUGINS after it.'
+        'its objects. Synchronized objects are retained. Stop the workers first, and remove the plugin from PLUGINS '
+        'afterwards.'
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -54,13 +55,13 @@ class Command(BaseCommand):
             'custom fields, with their values': 0 if keep_custom_fields else fields,
             **remove_references(dry_run=True),
         }
-        self.stdout.write('Of the plugin, and of what NetBox keeps about it, this is removed:')
+        self.stdout.write('These data of the plugin, and data of NetBox about it, are removed:')
         for name, number in numbers.items():
             if number:
                 self.stdout.write(f'  {number} {name}')
         self.stdout.write(
-            'Virtual machines, devices and all other objects that were synced stay, with their change log and tags.'
+            'Virtual machines, devices and all other synchronized objects are retained, with their change log and tags.'
         )
 
     def confirmed(self) -> bool:
-        return input('This cannot be undone. Type "yes" to remove it: ').strip().lower() == 'yes'
+        return input('This cannot be undone. Type "yes" to remove these data: ').strip().lower() == 'yes'

@@ -143,7 +143,7 @@ def take(file: EnvFile, nodes: dict[str, NodeEntry], number: int, rest: str, val
                 file.errors.append(Line(number, f'{PREFIX}{rest} {problem}'))
             entry.values[name] = value
             return
-    file.notes.append(Line(number, f'{PREFIX}{rest} is no setting of ProxSyncBox; left out.'))
+    file.notes.append(Line(number, f'{PREFIX}{rest} is not a setting of ProxSyncBox. Ignored.'))
 
 
 def problem_of(name: str, value: str) -> str:

@@ -45,7 +45,7 @@ class Importer:
                 if name.lower() in made:
                     self.join(entry, *made[name.lower()])
                 elif ProxmoxEndpoint.objects.filter(name__iexact=name).exists():
-                    self.hints.append(f'{entry.id}: there is an endpoint "{name}" already; it stays as it is.')
+                    self.hints.append(f'{entry.id}: there is an endpoint "{name}" already. It is not changed.')
                 else:
                     made[name.lower()] = entry, self.make(entry)
             except UnusableEntryError as error:
@@ -58,7 +58,7 @@ class Importer:
         if (entry.token_id, entry['token_secret']) != (first.token_id, first['token_secret']):
             raise UnusableEntryError(
                 f'it has the cluster "{entry.cluster}" of {first.id}, and another token. One cluster is one endpoint: '
-                'give both entries the same token if they are nodes of it, else clusters of their own.'
+                'give both entries the same token if they are nodes of it, otherwise different clusters.'
             )
         endpoint.snapshot()
         endpoint.hosts = [*endpoint.hosts, entry['host']]
@@ -103,7 +103,7 @@ class Importer:
             self.hints.append(f'{name}: it has no site; nodes become devices only with one.')
         if entry['netbox_node_platform_name']:
             self.hints.append(
-                f'{name}: the platform "{entry["netbox_node_platform_name"]}" stays with the devices that have it; new '
+                f'{name}: the platform "{entry["netbox_node_platform_name"]}" is retained on devices that have it. New '
                 'ones get that of their Proxmox VE version.'
             )
         if endpoint.ssh_user:
@@ -156,7 +156,7 @@ class Importer:
             self.hints.append(f'{endpoint.name}: SSH goes to the addresses of the nodes, not to {entry["ssh_host"]}.')
 
     def find_or_make(self, model: type[Model], name: str, **values: Any) -> Any:
-        """The object with a name, or else with its slug, as in ProxSyncBox; created if there is none."""
+        """The object with a name, otherwise with its slug, as in ProxSyncBox; created if there is none."""
         objects = model._default_manager
         found = objects.filter(name__iexact=name).first() or objects.filter(slug=slug_of(name)).first()
         return found or self.created(model(name=name, slug=slug_of(name), **values))

@@ -120,12 +120,12 @@ class ProxmoxClient:
         track_sockets(self._context, self.sockets)
         if not TOKEN_ID.fullmatch(connection.token_id):
             raise InvalidConnectionError(
-                Message('The token id is not in the form user@realm!name.'), Message('Copy it from Proxmox.')
+                Message('The token ID is not in the form user@realm!name.'), Message('Copy it from Proxmox VE.')
             )
         if not TOKEN_SECRET.fullmatch(connection.token_secret):
             raise InvalidConnectionError(
-                Message('The token secret is empty or holds characters that it cannot have.'),
-                Message('Copy it from Proxmox again.'),
+                Message('The token secret is empty or contains characters that are not allowed.'),
+                Message('Copy it from Proxmox VE again.'),
             )
         hosts = [Host.parse(host) for host in connection.hosts]
         if not hosts:
@@ -144,9 +144,9 @@ class ProxmoxClient:
         if limit:
             late = RunTimeoutError(
                 Message(
-                    'Reading Proxmox took longer than the {limit} seconds that a run may take.', limit=f'{limit:g}'
+                    'Reading Proxmox VE took longer than the {limit} seconds that a run may take.', limit=f'{limit:g}'
                 ),
-                Message('Allow more time or more concurrent calls, or look for a node that answers slowly.'),
+                Message('Allow more time or more concurrent API requests, or look for a node that answers slowly.'),
             )
             self._timer = Timer(limit, self._end, (late,))
             self._timer.daemon = True
@@ -156,7 +156,7 @@ class ProxmoxClient:
     def __exit__(self, *exc_info: object) -> None:
         if self._timer:
             self._timer.cancel()
-        self._end(CanceledError(Message('The connection to Proxmox is closed.')))
+        self._end(CanceledError(Message('The connection to Proxmox VE is closed.')))
         for target in self._targets:
             target.route.close()
 

@@ -47,7 +47,7 @@ def explain(
     causes = list(_causes(error))
     if isinstance(error, BAD_PROXY):
         return HostUnreachableError(
-            Message('The proxy between NetBox and {host} did not connect them.', host=host),
+            Message('The proxy between NetBox and {host} did not establish a connection.', host=host),
             Message("Check NetBox's HTTP_PROXIES, or exempt this host from the proxy."),
         )
     if any('Fingerprints did not match' in str(cause) for cause in causes):
@@ -83,8 +83,8 @@ def _broken(causes: list[BaseException], host: Host, call: str, timeout: float, 
         )
     if answered:
         return ConnectionBrokenError(
-            Message('{host} broke the connection while it answered {call}.', host=host, call=call),
-            Message('Is pveproxy on it being restarted?'),
+            Message('{host} closed the connection while it answered {call}.', host=host, call=call),
+            Message('Check whether pveproxy was restarted on this host.'),
             transient=True,
         )
     for cause in causes:

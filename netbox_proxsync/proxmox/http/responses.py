@@ -48,9 +48,7 @@ def read_answer(answer: Answer, host: Host, path: tuple[object, ...], token_id: 
     if answer.status == 200:
         if isinstance(document, dict) and 'data' in document:
             return document
-        raise InvalidResponseError(
-            Message('{host} answered {call} with something that is not an answer of Proxmox.', host=host, call=call)
-        )
+        raise InvalidResponseError(Message('{host} returned an invalid response for {call}.', host=host, call=call))
     raise _refusal(answer, document, host, path, call, token_id)
 
 
@@ -67,8 +65,8 @@ def _refusal(
                 reason=reason,
             ),
             Message(
-                'Check the token id and its secret, and that neither the token nor its user is '
-                'expired or disabled (Datacenter > Permissions > API Tokens).'
+                'Check the token ID and its secret, and that neither the token nor its user is expired or '
+                'disabled (Datacenter > Permissions > API Tokens).'
             ),
         )
     if status == 403:
@@ -76,7 +74,11 @@ def _refusal(
         privilege, where = (match['privilege'], match['path']) if match else ('', '')
         lack = Message('it lacks {privilege} on {path}', privilege=privilege, path=where)
         return PermissionDeniedError(
-            Message('The API token may not read {call} ({reason}).', call=call, reason=lack if match else reason),
+            Message(
+                'The API token does not have permission to read {call} ({reason}).',
+                call=call,
+                reason=lack if match else reason,
+            ),
             Message('Grant the token the role PVEAuditor; with privilege separation the token needs it itself.'),
             privilege=privilege,
             path=where,
@@ -89,8 +91,8 @@ def _refusal(
             if node
             else Message('{host} could not reach the node that has the data ({words}).', host=host, words=words),
             Message(
-                'Is the node up, and does pvedaemon run on it? In a cluster: can the nodes reach '
-                'each other on port 8006?'
+                'Check that the node is online, that pvedaemon runs on it, and that the nodes reach each other '
+                'on port 8006.'
             ),
             node=node,
             words=words,
@@ -99,12 +101,12 @@ def _refusal(
     if path == ('version',) and status < 500:
         return NotProxmoxError(
             Message(
-                '{host} answers, but not as Proxmox VE does ({status} {reason}).',
+                '{host} responded, but it is not Proxmox VE ({status} {reason}).',
                 host=host,
                 status=status,
                 reason=reason,
             ),
-            Message('Is this the address of a Proxmox VE node, port 8006?'),
+            Message('Check that this is the address of a Proxmox VE node, with port 8006.'),
         )
     return APIError(
         Message(

@@ -43,9 +43,9 @@ class SizeBudget:
                 held, total = self._held, self._total
             if total > MAX_TOTAL:
                 raise TooMuchDataError(
-                    Message('Proxmox answered with more than {size} MiB in one run.', size=MAX_TOTAL // 1024**2),
+                    Message('Proxmox VE returned more than {size} MiB in one run.', size=MAX_TOTAL // 1024**2),
                     Message(
-                        'Is it Proxmox VE that answers there? Several endpoints, each with a filter, '
+                        'Check that Proxmox VE answers at this address. Several endpoints, each with a filter, '
                         'read less at a time.'
                     ),
                 )

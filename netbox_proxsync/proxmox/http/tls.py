@@ -60,7 +60,9 @@ def normalize_fingerprint(text: str) -> str:
     if not FINGERPRINT.fullmatch(digits):
         raise InvalidConnectionError(
             Message('The fingerprint is not a SHA-256 fingerprint (32 bytes in hexadecimal).'),
-            Message('Copy it from Proxmox: node > System > Certificates > pve-ssl.pem (or pveproxy-ssl.pem) > View.'),
+            Message(
+                'Copy it from Proxmox VE: node > System > Certificates > pve-ssl.pem (or pveproxy-ssl.pem) > View.'
+            ),
         )
     return ':'.join(digits[i : i + 2] for i in range(0, 64, 2))
 
@@ -84,7 +86,7 @@ def tls_context(mode: TLSMode, ca_certificate: str = '') -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         _load_ca(context, ca_certificate)
     # The CA that Proxmox VE creates at installation has no keyUsage, which RFC 5280 requires and Python checks by
-    # default from 3.13 on. The chain, the dates and the host name are still verified.
+    # default from 3.13 on. The chain, the dates and the hostname are still verified.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
@@ -95,7 +97,9 @@ def _load_ca(context: ssl.SSLContext, ca_certificate: str) -> None:
     if not context.cert_store_stats()['x509']:
         raise InvalidConnectionError(
             Message('The CA certificate is not a certificate in PEM form.'),
-            Message("Paste the whole file, with its BEGIN and END lines. Proxmox's own is /etc/pve/pve-root-ca.pem."),
+            Message(
+                "Paste the whole file, with its BEGIN and END lines. Proxmox VE's own is /etc/pve/pve-root-ca.pem."
+            ),
         )
 
 
@@ -135,30 +139,30 @@ def unreachable(host: Host, error: BaseException, timeout: float) -> HostUnreach
     """Return the error for a failed connection."""
     if isinstance(error, socket.gaierror | UnicodeError):
         return HostUnreachableError(
-            Message('The name {name} is not known.', name=host.name),
-            Message('Is it spelled right, and known to the DNS that NetBox uses?'),
+            Message('The name {name} cannot be resolved.', name=host.name),
+            Message('Check the spelling, and that the name resolves on the NetBox server.'),
         )
     if isinstance(error, TimeoutError):
         return HostUnreachableError(
             Message('{host} did not answer within {timeout} seconds.', host=host, timeout=f'{timeout:g}'),
-            Message('Is the host up, and does a firewall let NetBox reach it?'),
+            Message('Check that the host is online and that no firewall blocks NetBox.'),
         )
     if isinstance(error, ConnectionRefusedError):
         return HostUnreachableError(
             Message('{host} refused the connection.', host=host),
-            Message('Is the port right (8006) and pveproxy running?'),
+            Message('Check the port (default: 8006), and that pveproxy is running.'),
             transient=True,
         )
     if isinstance(error, ConnectionError):
         return HostUnreachableError(
             Message('{host} closed the connection.', host=host),
-            Message('Is the port right (8006) and pveproxy running?'),
+            Message('Check the port (default: 8006), and that pveproxy is running.'),
             transient=True,
         )
     reason = getattr(error, 'strerror', None) or type(error).__name__
     return HostUnreachableError(
         Message('{host} cannot be reached: {reason}.', host=host, reason=reason),
-        Message('Can the NetBox server reach this network at all?'),
+        Message('Check that the NetBox server can reach this network.'),
     )
 
 
@@ -169,7 +173,7 @@ def no_tls(host: Host, error: ssl.SSLError) -> ProxmoxError:
     # Usually WRONG_VERSION_NUMBER: the server speaks plain HTTP, SSH or another protocol.
     return NotProxmoxError(
         Message('{host} does not speak TLS (https), so it is not the API of Proxmox VE.', host=host),
-        Message('Is the port right (8006)?'),
+        Message('Check the port (default: 8006).'),
     )
 
 
@@ -190,23 +194,27 @@ def tls_failure(host: Host, error: ssl.SSLCertVerificationError, fingerprint: st
         what = Message(
             'The certificate of {host} is self-signed, or signed by an authority that NetBox does not trust.', host=host
         )
-        remedy = Message("Give Proxmox's CA (/etc/pve/pve-root-ca.pem), or {pin}.", pin=pin)
+        remedy = Message("Give Proxmox VE's CA (/etc/pve/pve-root-ca.pem), or {pin}.", pin=pin)
     else:
         what = Message('The certificate of {host} was not accepted ({reason}).', host=host, reason=error.verify_message)
         remedy = Message('Give the CA that signed it (/etc/pve/pve-root-ca.pem), or {pin}.', pin=pin)
-    shown = Message('It shows the fingerprint {fingerprint}.', fingerprint=fingerprint) if fingerprint else EMPTY
+    shown = (
+        Message('The host presents the fingerprint {fingerprint}.', fingerprint=fingerprint) if fingerprint else EMPTY
+    )
     return TLSError(joined((what, shown)), remedy, fingerprint=fingerprint)
 
 
 def wrong_fingerprint(host: Host, fingerprint: str | None) -> TLSError:
     """Return the error for a certificate without the pinned fingerprint."""
     wrong = Message('The certificate of {host} does not have the pinned fingerprint.', host=host)
-    shown = Message('It shows the fingerprint {fingerprint}.', fingerprint=fingerprint) if fingerprint else EMPTY
+    shown = (
+        Message('The host presents the fingerprint {fingerprint}.', fingerprint=fingerprint) if fingerprint else EMPTY
+    )
     return TLSError(
         joined((wrong, shown)),
         Message(
-            'If the certificate was renewed, compare with System > Certificates in Proxmox and pin '
-            'the new one. If not, the connection may be intercepted.'
+            'If the certificate was renewed, compare the fingerprint with System > Certificates in Proxmox VE '
+            'and pin the new one. Otherwise, the connection may be intercepted.'
         ),
         fingerprint=fingerprint,
     )

@@ -20,12 +20,12 @@ __all__ = ('AddressFilters', 'assess')
 
 # Property of an address -> the reason why such an address is not documented.
 UNUSABLE = {
-    'is_unspecified': Message('It is the unspecified address.'),
-    'is_loopback': Message('It is a loopback address.'),
-    'is_link_local': Message('It is a link-local address.'),
-    'is_multicast': Message('It is a multicast address.'),
-    'ipv4_mapped': Message('It is an IPv4 address in IPv6 notation.'),
-    'scope_id': Message('It has a zone id, so it is valid within the guest only.'),
+    'is_unspecified': Message('The address is the unspecified address.'),
+    'is_loopback': Message('The address is a loopback address.'),
+    'is_link_local': Message('The address is a link-local address.'),
+    'is_multicast': Message('The address is a multicast address.'),
+    'ipv4_mapped': Message('The address is an IPv4 address in IPv6 notation.'),
+    'scope_id': Message('The address has a zone ID, so it is valid within the guest only.'),
 }
 BROADCAST = IPv4Address('255.255.255.255')
 
@@ -88,7 +88,7 @@ def assess(
     try:
         host = ip_address(text.strip())
     except ValueError:
-        reason = Message('It is not an IP address.')
+        reason = Message('The value is not an IP address.')
     else:
         interface, has_prefix = _interface(host, prefix)
         reason = _why_unusable(host, interface.network if has_prefix else None, filters)
@@ -119,15 +119,17 @@ def _why_unusable(
         if getattr(host, attribute, None):
             return reason
     if host == BROADCAST:
-        return Message('It is the broadcast address.')
+        return Message('The address is the broadcast address.')
     if filters.excludes_address(host):
-        return Message('It is in a network that the filter of the endpoint excludes.')
+        return Message('The address is in a prefix that the endpoint ignores.')
     # NetBox rejects both on an interface; networks with one or two addresses have neither.
     if network is not None and network.num_addresses > 2:
         if host == network.network_address:
-            return Message('It is the address of its network, which NetBox accepts on no interface.')
+            return Message('The address is the network address, which NetBox does not accept on an interface.')
         if host.version == 4 and host == network.broadcast_address:
-            return Message('It is the broadcast address of its network, which NetBox accepts on no interface.')
+            return Message(
+                'The address is the broadcast address of its network, which NetBox does not accept on an interface.'
+            )
     return None
 
 

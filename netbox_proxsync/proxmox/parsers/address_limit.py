@@ -44,7 +44,7 @@ def _limited(nic: NicAddresses, kept: Container[Host]) -> NicAddresses:
     beyond = IgnoredAddress(
         text=f'{len(excess)} more',
         guest_interface=None,
-        reason=Message('The guest has more addresses than the endpoint takes of one guest.'),
+        reason=Message('The guest has more addresses than the address limit of the endpoint.'),
     )
     left = [address for address in nic.addresses if address.interface.ip in kept]
     return replace(
@@ -60,5 +60,7 @@ def shortened(ignored: list[IgnoredAddress], limit: int) -> tuple[IgnoredAddress
     more = len(ignored) - limit
     if more <= 0:
         return tuple(ignored)
-    rest = IgnoredAddress(text=f'{more} more', guest_interface=None, reason=Message('They are not listed one by one.'))
+    rest = IgnoredAddress(
+        text=f'{more} more', guest_interface=None, reason=Message('The addresses are not listed one by one.')
+    )
     return (*ignored[:limit], rest)

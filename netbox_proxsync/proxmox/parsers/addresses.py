@@ -84,7 +84,7 @@ def guest_only_interfaces(
     readable = {nic.mac for nic in config.nics if nics[nic.key].running is None}
     others = [interface for interface in running if interface.mac is None or interface.mac not in readable]
     if any(interface.is_incomplete for interface in others):
-        return Unreadable(Message('The guest answered with interfaces that cannot be read completely.'))
+        return Unreadable(Message('The guest returned an incomplete list of interfaces.'))
     static = StaticAddressing()
     found = []
     for interface in others:
@@ -119,7 +119,9 @@ def _carriers(
         return nic.mac
     if nic.mac is None:
         return Unreadable(
-            Message('The configuration of {key} has no MAC address by which to find it in the guest.', key=nic.key)
+            Message(
+                'The configuration of {key} has no MAC address, so the NIC cannot be found in the guest.', key=nic.key
+            )
         )
     if macs[nic.mac] > 1:
         return Unreadable(
@@ -129,7 +131,7 @@ def _carriers(
             )
         )
     if any(interface.is_incomplete and interface.mac in (nic.mac, None) for interface in running):
-        return Unreadable(Message('The guest answered with interfaces that cannot be read completely.'))
+        return Unreadable(Message('The guest returned an incomplete list of interfaces.'))
     carriers = [interface for interface in running if interface.mac == nic.mac]
     if not carriers:
         # It is in another network namespace or has no driver: its addresses are not visible, but may exist.
@@ -221,9 +223,9 @@ def _observed(
                 reported=True,
             )
             if isinstance(assessed, Address) and address.temporary:
-                assessed = _ignored(assessed, Message('It is a temporary address.'))
+                assessed = _ignored(assessed, Message('The address is a temporary address.'))
             elif isinstance(assessed, Address) and excluded:
-                assessed = _ignored(assessed, Message('The filter of the endpoint excludes the interface by its name.'))
+                assessed = _ignored(assessed, Message('The endpoint ignores interfaces with this name.'))
             yield assessed
 
 
@@ -249,7 +251,10 @@ def _granted(wishes: list[Address], observed: list[Address]) -> tuple[list[Addre
         wish
         if wish.interface.ip in hosts
         else _ignored(
-            wish, Message('Cloud-init asks for it, but it is not among the usable addresses that the guest reports.')
+            wish,
+            Message(
+                'cloud-init requests the address, but it is not among the usable addresses that the guest reports.'
+            ),
         )
         for wish in wishes
     )
@@ -266,7 +271,7 @@ def _unique(addresses: Iterable[Address]) -> tuple[Address, ...]:
 def _without_held(found: NicAddresses, holders: dict[Host, str], limit: int) -> NicAddresses:
     """Move the addresses that an earlier NIC has to the ignored ones."""
     kept, ignored = _sorted_out(
-        _ignored(address, Message('{nic} of the same guest has it.', nic=holders[address.interface.ip]))
+        _ignored(address, Message('{nic} of the same guest has the address.', nic=holders[address.interface.ip]))
         if address.interface.ip in holders
         else address
         for address in found.addresses

@@ -129,7 +129,7 @@ def _part(value: object, name: str, default_key: str | None = None) -> str:
     """One sub-key of a property string. Raises ParseError if it is absent or cannot be read."""
     content = _optional_part(value, name, default_key)
     if content is None:
-        raise ParseError(Message('it has no "{name}"', name=name))
+        raise ParseError(Message('"{name}" is missing', name=name))
     return content
 
 

@@ -100,9 +100,9 @@ def _volume_id(guest_type: GuestType, properties: Mapping[str, Reading[str]]) ->
     """The volume with its storage, or a path. Raises ParseError."""
     named = [name for name in VOLUME_KEYS[guest_type] if name in properties]
     if not named:
-        raise ParseError(Message('it names no volume'))
+        raise ParseError(Message('no volume is given'))
     if len(named) > 1:
-        raise ParseError(Message('it names more than one volume'))
+        raise ParseError(Message('more than one volume is given'))
     return _require(properties[named[0]])
 
 
@@ -117,7 +117,7 @@ def _size(key: str, value: Reading[str] | None) -> Reading[int]:
     if value is None:
         return Unreadable(Message('The configuration of {key} gives no size.', key=key))
     size = read_value(parse_size, value, Message('{name} of {key}', name='size', key=key))
-    # A subvolume in a directory may have no quota, which Proxmox writes as 0.
+    # A subvolume in a directory may have no quota, which Proxmox VE writes as 0.
     return size if isinstance(size, Unreadable) or size else Unreadable(Message('{key} has no size limit.', key=key))
 
 

@@ -9,7 +9,7 @@ from ..properties import ParseError, as_text, boolean_or_none, parse_mac, positi
 __all__ = ('GuestAddress', 'GuestInterface', 'parse_agent_interfaces', 'parse_container_interfaces')
 
 
-NO_LIST = Message('The container did not answer with a list of interfaces.')
+NO_LIST = Message('The container did not return a list of interfaces.')
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def parse_agent_interfaces(raw: object) -> tuple[GuestInterface, ...]:
     result = raw.get('result', raw) if isinstance(raw, Mapping) else raw
     if isinstance(result, Mapping) and 'error' in result:
         raise ParseError(Message('The guest agent refused: {reason}', reason=_error_text(result['error'])))
-    return _interfaces(result, Message('The guest agent did not answer with a list of interfaces.'), _address_list)
+    return _interfaces(result, Message('The guest agent did not return a list of interfaces.'), _address_list)
 
 
 def parse_container_interfaces(raw: object) -> tuple[GuestInterface, ...]:

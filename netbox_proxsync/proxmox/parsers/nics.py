@@ -187,7 +187,7 @@ def _split_model(properties: dict[str, Reading[str]]) -> None:
     if not models:
         return
     if len(models) > 1 or 'model' in properties or 'macaddr' in properties:
-        why = Unreadable(Message('It names more than one model or MAC address.'))
+        why = Unreadable(Message('The configuration contains more than one model or MAC address.'))
         for name in models:
             del properties[name]
         properties |= {'model': why, 'macaddr': why}

@@ -20,7 +20,7 @@ def parse_node_facts(data: Any) -> NodeFacts:
     Parse the status of a node. Missing facts are None. Raises ParseError if the answer is not a map.
     """
     if not isinstance(data, dict):
-        raise ParseError(Message('the status of the node is not a map'))
+        raise ParseError(Message('the status of the node is not a set of keys and values'))
     return NodeFacts(
         version=reading(lambda: _version(word(data, 'pveversion'))),
         cpu_model=reading(lambda: word(_map(data, 'cpuinfo'), 'model')),
@@ -58,7 +58,7 @@ def _certificate(row: Row) -> Certificate:
 def _end(row: Row) -> int:
     expires = number(row, 'notafter', TIMES)
     if expires is None:
-        raise ParseError(Message('a certificate has no end'))
+        raise ParseError(Message('a certificate has no expiration date'))
     return expires
 
 
@@ -67,7 +67,7 @@ def _map(data: Row, key: str) -> Row:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ParseError(Message('{key} is not a map', key=key))
+        raise ParseError(Message('{key} is not a set of keys and values', key=key))
     return value
 
 

@@ -24,7 +24,7 @@ from .guest_fingerprints import fingerprint_of
 
 __all__ = ('ClusterStatus', 'GuestRow', 'Resources', 'merge_nodes', 'parse_tag_style')
 
-NO_ANSWER = Unreadable(Message('The list of guests does not contain it.'))
+NO_ANSWER = Unreadable(Message('The list of guests does not contain the guest.'))
 # Replaced when the node is queried.
 NOT_ASKED = Unreadable(Message('The node was not asked.'))
 COLOR = re.compile(r'[0-9a-f]{6}', re.IGNORECASE)
@@ -63,12 +63,15 @@ class GuestRow:
         """Parse a row. Raises ParseError if its id or its node is not known."""
         node, vmid = row.get('node'), integer(row.get('vmid'))
         if vmid <= 0 or not isinstance(node, str) or not node:
-            raise ParseError(Message('A guest without vmid or node'))
+            raise ParseError(Message('A guest without VM ID or node'))
         name, status = _read(row, 'name', optional_text), _read(row, 'status', optional_text)
         # The status of the guests of an unreachable node, and of a node on which pvestatd does not run.
         if status in (None, 'unknown'):
             status = Unreadable(
-                Message('Node {node} does not report the status of its guests; is pvestatd running on it?', node=node)
+                Message(
+                    'Node {node} does not report the status of its guests. Check that pvestatd is running on it.',
+                    node=node,
+                )
             )
         return cls(
             type=GuestType(row['type']),
@@ -137,13 +140,13 @@ def _by_key(rows: list[GuestRow]) -> dict[str, GuestRow]:
 def _complaint(unreadable: int, has_nodes: bool) -> Message | None:
     if unreadable:
         return counted(
-            '{number} row of the list of guests and nodes could not be understood.',
-            '{number} rows of the list of guests and nodes could not be understood.',
+            '{number} row of the list of guests and nodes could not be parsed.',
+            '{number} rows of the list of guests and nodes could not be parsed.',
             unreadable,
         )
     if not has_nodes:
         # Node rows require no privilege, and there is always one: the list was cut off.
-        return Message('The list of guests and nodes holds no node, so it is not complete.')
+        return Message('The list of guests and nodes contains no node, so it is incomplete.')
     return None
 
 
@@ -180,7 +183,7 @@ class ClusterStatus:
         cluster = next((row for row in data if row.get('type') == 'cluster'), None)
         if cluster is not None:
             if (positive_or_none(cluster.get('nodes')) or 0) > len(nodes):
-                raise ParseError(Message('The status of the cluster is cut off.'))
+                raise ParseError(Message('The status of the cluster is incomplete.'))
             quorate = boolean_or_none(cluster.get('quorate'))
             return cls(
                 name=_read(
@@ -193,7 +196,7 @@ class ClusterStatus:
             )
         if len(nodes) != 1:
             # Only a stand-alone host has no row for the cluster. It has exactly one row, for itself.
-            raise ParseError(Message('The status of the cluster is cut off.'))
+            raise ParseError(Message('The status of the cluster is incomplete.'))
         return cls(name=None, quorate=True, nodes=nodes)
 
 
@@ -240,12 +243,12 @@ def parse_tag_style(data: Any) -> TagStyle:
     Parse `tag-style` in `/cluster/options`: 'color-map=TAG:RRGGBB[:TEXT];...', as an object or text. Raises ParseError.
     """
     if not isinstance(data, dict):
-        raise ParseError(Message('The options of the datacenter are not a map.'))
+        raise ParseError(Message('The options of the datacenter are not a set of keys and values.'))
     style = data.get('tag-style') or {}
     if isinstance(style, str):
         style = parse_properties(style)
     if not isinstance(style, dict):
-        raise ParseError(Message('The tag style is not a map.'))
+        raise ParseError(Message('The tag style is not a set of keys and values.'))
     colors = {}
     for entry in text(style.get('color-map') or '').split(';'):
         tag, _, rest = entry.strip().partition(':')
@@ -260,7 +263,7 @@ def _read(row: Mapping[str, Any], key: str, parse: Callable[[Any], Any], default
     try:
         return default if value is None else parse(value)
     except ParseError as error:
-        return Unreadable(Message('Its {key} in the list cannot be read: {problem}.', key=key, problem=error))
+        return Unreadable(Message('{key} in the list cannot be read: {problem}.', key=key, problem=error))
 
 
 def _template(value: Any) -> Reading[bool]:

@@ -31,7 +31,7 @@ def parse_rows[T](data: object, what: Message, parse: Callable[[Row], T]) -> tup
     parsed = []
     for row in data:
         if not isinstance(row, dict):
-            raise ParseError(Message('The list of {what} holds something that is not a row', what=what))
+            raise ParseError(Message('The list of {what} contains an invalid row', what=what))
         parsed.append(parse(row))
     return tuple(parsed)
 

@@ -43,5 +43,5 @@ def _volume(row: Row) -> tuple[str | None, int | None]:
 def _vmid(row: Row) -> int:
     vmid = number(row, 'vmid', SIZES)
     if vmid is None:
-        raise ParseError(Message('a guest has no vmid'))
+        raise ParseError(Message('a guest has no VM ID'))
     return vmid

@@ -184,7 +184,7 @@ def why_incomplete(cluster: Cluster) -> Unreadable | None:
             )
         )
     elif not cluster.status.quorate:
-        reasons.append(Message('The cluster is not quorate, so this node may not know of what has changed.'))
+        reasons.append(Message('The cluster is not quorate, so the data of this node may be outdated.'))
     if cluster.undecided:
         reasons.append(
             Message(
@@ -209,7 +209,7 @@ def add_cluster_notices(
         notices.add(
             'cluster',
             Message('The cluster is not quorate.'),
-            Message('Bring its other nodes back, or connect to one that is.'),
+            Message('Bring the other nodes back online, or connect to a node that is quorate.'),
         )
     if cluster.resources.incomplete_reason:
         notices.add('cluster', cluster.resources.incomplete_reason)
@@ -227,7 +227,11 @@ def add_cluster_notices(
             Message('Guests are listed on node {name}, which is not a member of the cluster.', name=name),
         )
     for lost_access in history.fewer_guests(token_view) if history and token_view else ():
-        notices.add('token', lost_access.message, Message('If they were not deleted, check what the token may see.'))
+        notices.add(
+            'token',
+            lost_access.message,
+            Message('If these guests were not deleted, check the privileges of the token.'),
+        )
 
 
 def _add_privilege_notices(
@@ -239,7 +243,7 @@ def _add_privilege_notices(
         if lost_access := lost.get((lack.privilege, lack.path)):
             notices.add(
                 'token',
-                Message('{message}, for {feature}.', message=lost_access.message, feature=lack.feature),
+                joined((lost_access.message, Message('Required for: {feature}.', feature=lack.feature))),
                 grant_remedy(lack.command),
             )
         else:

@@ -36,8 +36,12 @@ from .options import CollectOptions
 
 __all__ = ('CollectOptions', 'collect')
 
-ASK_OTHER_NODES = Message('Is it up, does pvedaemon run on it, and can the nodes reach each other on port 8006?')
-ASK_SINGLE_HOST = Message('Does pvedaemon run on it ("systemctl status pvedaemon"), and is it overloaded?')
+ASK_OTHER_NODES = Message(
+    'Check that the node is online, that pvedaemon runs on it, and that the nodes reach each other on port 8006.'
+)
+ASK_SINGLE_HOST = Message(
+    'Check that pvedaemon runs on the node ("systemctl status pvedaemon") and that the node is not overloaded.'
+)
 
 type Progress = Callable[[int, int], None]
 
@@ -166,7 +170,9 @@ def _read_vanished_again(
     if isinstance(again, Unreadable):
         notices.add(
             'guests',
-            Message('These could not be found again while they moved: {guests}.', guests=listed(sorted(vanished))),
+            Message(
+                'These guests could not be found again during a migration: {guests}.', guests=listed(sorted(vanished))
+            ),
         )
         return guest_readings
     now = replace(cluster, access=recheck_access(client, pool, cluster.access, notices))

@@ -49,18 +49,20 @@ class SizeReader:
             return disk
         # No notice: an auditor may not see volumes, and should not need more privileges for this.
         remedy = Message(
-            '"{command}" on node {node} writes it into the configuration.',
+            '"{command}" on node {node} writes the size to the configuration.',
             command=RESCAN[row.type].format(row.vmid),
             node=row.node,
         )
         lacks = self.access.missing_for_volumes(row.vmid, storage) if known(self.access) else ()
         if lacks:
-            missing = Message('The token may not see its volume ({privileges}).', privileges=joined(lacks, ', '))
+            missing = Message(
+                'The token does not have permission to view the volume ({privileges}).', privileges=joined(lacks, ', ')
+            )
             return replace(disk, size=Unreadable(joined((size.reason, missing, remedy))))
         sizes = self._sizes_on(row.node, storage)
         if isinstance(sizes, Unreadable):
             return replace(disk, size=Unreadable(joined((size.reason, sizes.reason))))
-        neither = Message('Storage {storage} does not report it either.', storage=storage)
+        neither = Message('Storage {storage} does not report the size either.', storage=storage)
         unreadable = Unreadable(joined((size.reason, neither, remedy)))
         return replace(disk, size=sizes.get(f'{storage}:{disk.volume}', unreadable))
 

@@ -1,4 +1,4 @@
-"""Reads what only a running guest reports: interfaces, and through its agent the operating system and host name."""
+"""Reads what only a running guest reports: interfaces, and through its agent the operating system and hostname."""
 
 from threading import Lock
 from typing import Any
@@ -62,7 +62,7 @@ class RuntimeReader:
     def host_name(
         self, row: GuestRow, config: GuestConfig, running: Reading[object], problems: list[GuestProblem]
     ) -> Reading[str | None]:
-        """Return the host name; None if it is not requested or not reported."""
+        """Return the hostname; None if it is not requested or not reported."""
         return self._fact(self.options.host_names, 'get-host-name', 'host-name', row, config, running, problems)
 
     def _raise_if_not_running(self, row: GuestRow, config: GuestConfig) -> None:
@@ -80,7 +80,7 @@ class RuntimeReader:
                 # Reported once, with the missing privileges.
                 raise UnreadableError(
                     Message(
-                        'The token may not ask the guest agent ({privilege}).',
+                        'The token does not have permission to query the guest agent ({privilege}).',
                         privilege=agent_privileges(self.version)[0],
                     )
                 )
@@ -147,11 +147,11 @@ class RuntimeReader:
             return error.unreadable
         result = data.get('result') if isinstance(data, dict) else None
         if not isinstance(result, dict) or 'error' in result:
-            return Unreadable(Message('The guest agent did not answer {command} as it should.', command=command))
+            return Unreadable(Message('The guest agent returned an invalid response to {command}.', command=command))
         try:
             return text(result.get(key, '')).strip() or None
         except ParseError:
-            return Unreadable(Message('The guest agent did not answer {command} as it should.', command=command))
+            return Unreadable(Message('The guest agent returned an invalid response to {command}.', command=command))
 
 
 def _no_container_call() -> UnreadableError:
@@ -169,10 +169,10 @@ def _agent_error(row: GuestRow, error: ProxmoxError) -> UnreadableError:
     """The error for a failed query to the guest agent. It is not a problem if the guest or its agent does not run."""
     if isinstance(error, CallTimeoutError):
         return UnreadableError(
-            Message('The guest agent did not answer in time; is the guest frozen?'),
+            Message('The guest agent did not answer in time. Check whether the guest is frozen.'),
             GuestProblem(
                 what=Message('The guest agent did not answer in time'),
-                remedy=Message('Is the guest frozen, or overloaded?'),
+                remedy=Message('Check whether the guest is frozen or overloaded.'),
             ),
         )
     if not isinstance(error, APIError) or error.status != 500 or error.guest_not_there:
@@ -185,9 +185,10 @@ def _agent_error(row: GuestRow, error: ProxmoxError) -> UnreadableError:
     return UnreadableError(
         as_is(f'{words}.'),
         GuestProblem(
-            what=Message('The guest agent is silent, so the addresses that the guest has are not known'),
+            what=Message('The guest agent does not answer, so the addresses of the guest are not known'),
             remedy=Message(
-                'Start qemu-guest-agent in the guest, or switch the guest agent off in its options in Proxmox.'
+                'Start qemu-guest-agent in the guest, or disable the guest agent in the options of the guest in '
+                'Proxmox VE.'
             ),
         ),
     )

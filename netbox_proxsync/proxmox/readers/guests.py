@@ -109,7 +109,7 @@ class GuestReader:
             # An unexpected value of one guest must not prevent the others from being read.
             logger.exception('Reading %s failed', row.key)
             what = Message(
-                'It could not be understood because of a bug in this plugin ({error})', error=type(error).__name__
+                'The data could not be parsed because of a bug in this plugin ({error})', error=type(error).__name__
             )
             remedy = Message("Report it; the details are in the log of NetBox's worker.")
             return self._unreadable_guest(
@@ -147,19 +147,19 @@ class GuestReader:
             number = excess + sum(len(nic.addresses) for nic in nics.values())
             yield GuestProblem(
                 what=Message(
-                    'It has {number} addresses, of which at most {limit} are synced',
+                    'The guest has {number} addresses, of which at most {limit} are synchronized',
                     number=number,
                     limit=self.options.filters.limit,
                 ),
-                remedy=Message('If they are right, raise the limit of addresses on the endpoint.'),
+                remedy=Message('If these addresses are correct, raise the address limit of the endpoint.'),
             )
         # Without a MAC address, it is a tunnel.
         if known(guest_only) and any(interface.mac and interface.addresses for interface in guest_only):
             yield GuestProblem(
                 what=(
                     Message(
-                        'It has addresses on interfaces that belong to no network device (netN) in '
-                        'Proxmox, such as passed-through NICs; they are not synced'
+                        'The guest has addresses on interfaces that belong to no network device (netN) in '
+                        'Proxmox VE, such as passed-through NICs; these addresses are not synchronized'
                     )
                 ),
                 remedy=Message('The page of the guest lists them.'),
@@ -176,7 +176,7 @@ class GuestReader:
         if not wanted:
             raise UnreadableError(NOT_WANTED[row.type])
         if row.has_duplicate_vmid:
-            what = Message('Proxmox lists the id {vmid} more than once', vmid=row.vmid)
+            what = Message('Proxmox VE lists the VM ID {vmid} more than once', vmid=row.vmid)
             raise UnreadableError(Message('{problem}.', problem=what), GuestProblem(what=what))
         if reason := self._unreachable(row):
             raise UnreadableError(reason)
@@ -202,13 +202,13 @@ class GuestReader:
             # Every complete configuration has a digest. One without it must not pass for a guest without NICs and
             # disks.
             if not isinstance(data, dict) or 'digest' not in data:
-                raise ParseError(Message('the answer is not a whole configuration'))
+                raise ParseError(Message('the response is not a complete configuration'))
             config = parse_config(row.type, data)
         except ParseError as error:
             words = phrase(error)
             raise UnreadableError(
-                Message('Its configuration cannot be understood: {words}.', words=words),
-                GuestProblem(what=Message('The configuration cannot be understood ({words})', words=words)),
+                Message('The configuration of the guest cannot be parsed: {words}.', words=words),
+                GuestProblem(what=Message('The configuration cannot be parsed ({words})', words=words)),
             ) from None
         self._log_strange_keys(row, config)
         return config
@@ -286,7 +286,7 @@ class GuestReader:
         """The pool. The list omits it if the token may not see it."""
         if row.pool is not None or self._sees_all_pools:
             return row.pool
-        return Unreadable(Message('The token may not see all pools (Pool.Audit).'))
+        return Unreadable(Message('The token does not have permission to view all pools (Pool.Audit).'))
 
 
 def _name(row: GuestRow, config: GuestConfig) -> Reading[str]:
@@ -301,14 +301,17 @@ def _config_problems(config: GuestConfig) -> Iterator[GuestProblem]:
         if part != 'size':
             words = reason.as_phrase()
             yield GuestProblem(
-                what=Message('A part of the configuration is left as it is in NetBox ({words})', words=words),
-                remedy=Message('Correct that line of the configuration in Proxmox.'),
+                what=Message(
+                    'A part of the configuration cannot be parsed and is left unchanged in NetBox ({words})',
+                    words=words,
+                ),
+                remedy=Message('Correct that line of the configuration in Proxmox VE.'),
             )
 
 
 def _unless_duplicate[T](row: GuestRow, value: Reading[T]) -> Reading[T]:
     return (
-        Unreadable(Message('Proxmox lists the id {vmid} more than once.', vmid=row.vmid))
+        Unreadable(Message('Proxmox VE lists the VM ID {vmid} more than once.', vmid=row.vmid))
         if row.has_duplicate_vmid
         else value
     )

@@ -42,7 +42,7 @@ RENEWAL = {
 RENEW_SHOWN = Message('Renew it on that host (node > System > Certificates), or on the proxy before it.')
 CORRECT_NETWORK = Message('Correct it in Proxmox VE (node > System > Network).')
 CORRECT_SDN = Message('Correct it in Proxmox VE (Datacenter > SDN).')
-APPLY = Message('Apply or revert them in Proxmox (node > System > Network).')
+APPLY = Message('Apply or revert them in Proxmox VE (node > System > Network).')
 CLUSTER_CALLS: Mapping[str, tuple[tuple[str, ...], dict[str, object]]] = {
     'vnets': (('cluster', 'sdn', 'vnets'), {'running': 1}),
     'zones': (('cluster', 'sdn', 'zones'), {'running': 1}),
@@ -236,7 +236,8 @@ class InfrastructureReader:
             self._note(name, unapplied, APPLY)
             return Unreadable(
                 Message(
-                    'The network of node {name} has changes that are not applied; Proxmox shows only those.', name=name
+                    'The network of node {name} has changes that are not applied; Proxmox VE shows only those.',
+                    name=name,
                 )
             )
         hidden = self._hidden(Message('the network'), lambda access: access.interfaces_hidden(self.version))

@@ -16,7 +16,7 @@ class CollectOptions:
 
     Attributes:
         os_info: Query guest agents for the operating system, with one more call per running virtual machine.
-        host_names: Query guest agents for the host name, with one more call likewise.
+        host_names: Query guest agents for the hostname, with one more call likewise.
         nodes: Read the facts and certificates of the nodes. Their networks are always read, because bridges determine
             the VLANs of guests.
         filters: The addresses to exclude.

@@ -48,12 +48,14 @@ def unreadable_error(what: Message, row: GuestRow, error: ProxmoxError) -> Unrea
     if error.fatal:
         raise error
     if isinstance(error, PermissionDeniedError):
-        problem = GuestProblem(what=Message('The token may not read {what}', what=what), remedy=error.remedy)
+        problem = GuestProblem(
+            what=Message('The token does not have permission to read {what}', what=what), remedy=error.remedy
+        )
         if not error.privilege:
-            return UnreadableError(Message('The token may not read {what}.', what=what), problem)
+            return UnreadableError(Message('The token does not have permission to read {what}.', what=what), problem)
         return UnreadableError(
             Message(
-                'The token may not read {what} ({privilege} on {path}).',
+                'The token does not have permission to read {what} ({privilege} on {path}).',
                 what=what,
                 privilege=error.privilege,
                 path=error.path,
@@ -68,13 +70,13 @@ def unreadable_error(what: Message, row: GuestRow, error: ProxmoxError) -> Unrea
             GuestProblem(what=Message('Proxmox VE did not return {what} in time', what=what), remedy=error.remedy),
         )
     if isinstance(error, APIError) and error.guest_not_there:
-        return UnreadableError(Message('It is no longer on node {node}.', node=row.node))
+        return UnreadableError(Message('The guest is no longer on node {node}.', node=row.node))
     if isinstance(error, APIError):
         # The same text for all guests, so that they share one notice.
         words = re.sub(rf'(?<![0-9]){row.vmid}(?![0-9])', VMID, error.reason)
-        problem = GuestProblem(what=Message('Proxmox could not read {what} ({words})', what=what, words=words))
+        problem = GuestProblem(what=Message('Proxmox VE could not read {what} ({words})', what=what, words=words))
         return UnreadableError(
-            Message('Proxmox could not read {what}: {reason}.', what=what, reason=error.reason), problem
+            Message('Proxmox VE could not read {what}: {reason}.', what=what, reason=error.reason), problem
         )
     return UnreadableError(
         error.message, GuestProblem(what=Message('Proxmox VE returned an invalid response for {what}', what=what))

@@ -53,7 +53,7 @@ def read_hardware(
 
     Args:
         host: DNS name or IP address, without a port.
-        node: The name of the node in Proxmox VE. A host with another host name is another machine (a reverse proxy in
+        node: The name of the node in Proxmox VE. A host with another hostname is another machine (a reverse proxy in
             front of the API, or a reassigned address), and its hardware is not used.
         deadline: The end of the session at the latest, on the clock of `time.monotonic()`.
         sockets: Registers the connection, so that another thread can abort it.
@@ -74,7 +74,7 @@ def read_hardware(
     hardware = _hardware(links, nic_facts, dmi, settings.user)
     if hardware is None:
         refused = Message(
-            '{host} lets {user} in, but does not run the commands.', host=session.name, user=settings.user
+            '{user} can log in to {host}, but cannot run the commands.', host=session.name, user=settings.user
         )
         said = Message('Its output: {words}', words=links.words) if links.words else EMPTY
         raise SSHCommandRefusedError(
@@ -90,13 +90,15 @@ def read_hardware(
 
 def _check_name(session: Session, node: str | None, dmi: Output) -> None:
     name = parse_host_name(dmi.text)
-    # The name of a node is the first label of its host name.
+    # The name of a node is the first label of its hostname.
     if node and name and name.partition('.')[0].casefold() != node.casefold():
         raise WrongNodeError(
             Message(
-                '{host} is not node {node}: it calls itself {name}.', host=session.name, node=node, name=shortened(name)
+                '{host} is not node {node}: its name is {name}.', host=session.name, node=node, name=shortened(name)
             ),
-            Message('Does a reverse proxy or another machine answer at this address? Connect to the node itself.'),
+            Message(
+                'Check whether a reverse proxy or another machine answers at this address. Connect to the node itself.'
+            ),
         )
 
 
@@ -121,7 +123,7 @@ def _failed(command: str, output: Output) -> Unreadable:
     if output.status == 127:
         failure = Message('The node has no command "{name}".', name=name)
     elif output.status is None:
-        failure = Message('The command "{name}" was ended on the node before it was done.', name=name)
+        failure = Message('The command "{name}" was terminated on the node before it completed.', name=name)
     else:
         failure = Message(
             'The command "{name}" failed on the node (exit status {status}).', name=name, status=output.status

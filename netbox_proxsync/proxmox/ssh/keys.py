@@ -93,7 +93,7 @@ def with_confirmed(text: str, lines: Iterable[str]) -> str:
         pin = _parse_pin(line.split(), number) if line else None
         if pin is None or pin.hosts is None or pin.type is None:
             raise InvalidSSHSettingsError(
-                Message('Line {number} does not name a host and its whole key.', number=number), PIN_FORM
+                Message('Line {number} does not contain a host and its complete key.', number=number), PIN_FORM
             )
         names.update(alias for name in pin.hosts for alias in _aliases(name))
     kept = (_without(line, names) for line in text.splitlines())
@@ -131,7 +131,8 @@ def _parse_pin(words: list[str], number: int) -> Pin:
         return Pin(hosts, None, f'SHA256:{fingerprint[1]}')
     if words[0] not in ALGORITHMS:
         raise InvalidSSHSettingsError(
-            Message('Line {number} of the SSH host keys holds no key of a type that is known.', number=number), PIN_FORM
+            Message('Line {number} of the SSH host keys does not contain a key of a supported type.', number=number),
+            PIN_FORM,
         )
     try:
         blob = base64.b64decode(words[1], validate=True)
@@ -141,7 +142,7 @@ def _parse_pin(words: list[str], number: int) -> Pin:
         genuine = False
     if not genuine:
         raise InvalidSSHSettingsError(
-            Message('The key in line {number} of the SSH host keys is cut off or garbled.', number=number), PIN_FORM
+            Message('The key in line {number} of the SSH host keys is damaged or incomplete.', number=number), PIN_FORM
         )
     return Pin(hosts, words[0], fingerprint_of(blob))
 
@@ -180,10 +181,10 @@ def load_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
         key, _ = _try(load, data, passphrase)
         if key is None:
             raise InvalidPassphraseError(
-                Message('The passphrase does not open the SSH private key.'), Message('Enter it again.')
+                Message('The passphrase does not decrypt the SSH private key.'), Message('Enter it again.')
             )
     if key is None:
-        raise InvalidSSHSettingsError(Message('The SSH private key is garbled, or not all of it is there.'), KEY_FORM)
+        raise InvalidSSHSettingsError(Message('The SSH private key is damaged or incomplete.'), KEY_FORM)
     loaded = None
     if isinstance(key, ed25519.Ed25519PrivateKey):
         loaded = _converted(key, paramiko.Ed25519Key)

@@ -110,26 +110,26 @@ def _refused(session: Session, offered: OfferedKey) -> HostKeyRefusedError:
     if offered.status is KeyStatus.CHANGED:
         return HostKeyChangedError(
             Message(
-                '{host} does not show the SSH host key that is pinned for it, but {key}. Nothing was sent.',
+                '{host} does not present the SSH host key that is pinned for it, but {key}. Nothing was sent.',
                 host=session.name,
                 key=shown,
             ),
             Message(
-                'If the node was reinstalled, compare it with "{command}" on the console of the node and confirm it '
-                'under "SSH host keys" of the endpoint. If not, the connection may be intercepted.',
+                'If the node was reinstalled, compare the key with "{command}" on the console of the node and '
+                'pin it under "SSH Host Keys" of the endpoint. Otherwise, the connection may be intercepted.',
                 command=compare,
             ),
             key=key,
         )
     return HostKeyNotPinnedError(
         Message(
-            'No SSH host key is pinned for {host}. It shows {key}. Nothing was sent to it.',
+            'No SSH host key is pinned for {host}. The host presents {key}. Nothing was sent to it.',
             host=session.name,
             key=shown,
         ),
         Message(
-            'Compare it with "{command}" on the console of the node, and confirm it under "SSH host keys" of the '
-            'endpoint.',
+            'Compare the key with "{command}" on the console of the node, and pin it under "SSH Host Keys" of '
+            'the endpoint.',
             command=compare,
         ),
         key=key,

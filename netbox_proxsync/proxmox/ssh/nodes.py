@@ -100,11 +100,11 @@ class NodeVisits[T]:
     def _late(self, name: str) -> SSHTimeoutError:
         return SSHTimeoutError(
             Message(
-                'Node {node} was not done within the {limit} seconds for all nodes over SSH.',
+                'Node {node} could not be read within the {limit} seconds for all nodes over SSH.',
                 node=name,
                 limit=f'{self._limit:g}',
             ),
-            Message('Do the nodes answer on their SSH port?'),
+            Message('Check that the nodes answer on their SSH port.'),
         )
 
 

@@ -123,7 +123,7 @@ def parse_links(output: str, facts: Reading[NicFacts]) -> Reading[tuple[Physical
     except (ValueError, RecursionError):
         links = None
     if not isinstance(links, list):
-        return Unreadable(Message('The node did not list its network interfaces readably.'))
+        return Unreadable(Message('The node returned an invalid list of network interfaces.'))
     nics: dict[str, PhysicalNic] = {}
     for link in links:
         if link == {}:

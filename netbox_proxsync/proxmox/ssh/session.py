@@ -33,7 +33,7 @@ CHUNK = 64 * 1024
 SHOWN = 200  # characters of a host's output in a message
 
 PRIVATE_KEY, PASSWORD = Message('private key'), Message('password')
-CHECK_PORT = Message('Is the port right (22 unless changed), and does sshd run and let NetBox in?')
+CHECK_PORT = Message('Check the port (default: 22), and that sshd is running and accepts connections from NetBox.')
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +129,9 @@ class Session:
         if further:
             raise SSHAuthenticationError(
                 Message(
-                    '{host} wants more of {user} than the {what}: {further}.',
+                    '{host} requires further authentication of {user}: {further}.',
                     host=self.name,
                     user=user,
-                    what=what,
                     further=shortened(' or '.join(further)),
                 ),
                 Message('Let this user log in with one factor from the NetBox server.'),
@@ -158,7 +157,7 @@ class Session:
                             size=MAX_OUTPUT // 1024**2,
                             command=command,
                         ),
-                        Message('Run it on the node: what prints so much?'),
+                        Message('Run the command on the node and check its output.'),
                     )
             status = channel.recv_exit_status()
             errors = channel.recv_stderr(MAX_ERRORS) if channel.recv_stderr_ready() else b''
@@ -186,12 +185,12 @@ class Session:
         if self._late:
             raise SSHTimeoutError(
                 Message(
-                    '{host} took too long for {what} (limit: {limit} seconds a step).',
+                    '{host} did not complete a step within {limit} seconds: {what}.',
                     host=self.name,
                     what=what,
                     limit=f'{self._timeout:g}',
                 ),
-                Message('Is the node overloaded? Is it SSH that answers there?'),
+                Message('Check whether the node is overloaded, and that SSH answers at this address.'),
             )
         if failure:
             raise failure
@@ -221,15 +220,15 @@ class Session:
             failure = SSHAddressNotAllowedError(error.message, error.remedy)
         except (socket.gaierror, UnicodeError):
             failure = SSHUnreachableError(
-                Message('The name {host} is not known.', host=self._host),
-                Message('Is it spelled right, and known to the DNS that NetBox uses?'),
+                Message('The name {host} cannot be resolved.', host=self._host),
+                Message('Check the spelling, and that the name resolves on the NetBox server.'),
             )
         except TimeoutError:
             failure = SSHTimeoutError(
                 Message(
                     '{host} did not answer within {timeout} seconds.', host=self.name, timeout=f'{self._timeout:g}'
                 ),
-                Message('Is the host up, and does a firewall let NetBox reach its SSH port?'),
+                Message('Check that the host is online and that no firewall blocks NetBox from its SSH port.'),
             )
         except ConnectionError:
             failure = SSHUnreachableError(
@@ -239,16 +238,14 @@ class Session:
             reason = error.strerror or type(error).__name__
             failure = SSHUnreachableError(
                 Message('{host} cannot be reached: {reason}.', host=self.name, reason=reason),
-                Message('Can the NetBox server reach this network at all?'),
+                Message('Check that the NetBox server can reach this network.'),
             )
         raise failure
 
     def _no_ssh(self, error: Exception) -> SSHError:
         if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
             return SSHUnreachableError(
-                Message(
-                    '{host} and NetBox have no way of encryption, or no type of host key, in common.', host=self.name
-                ),
+                Message('{host} and NetBox have no common encryption algorithm or type of host key.', host=self.name),
                 Message('Let sshd offer an Ed25519, ECDSA or RSA host key (with SHA-2) and current algorithms.'),
             )
         if isinstance(error, EOFError | OSError):
@@ -264,23 +261,24 @@ class Session:
             allowed = shortened(', '.join(map(str, error.allowed_types))) or 'nothing'
             return SSHAuthenticationError(
                 Message(
-                    '{host} does not let {user} log in with a {what}; it allows: {allowed}.',
+                    '{host} does not allow {user} to log in with this method ({what}). Allowed methods: {allowed}.',
                     host=self.name,
                     user=user,
                     what=what,
                     allowed=allowed,
                 ),
-                Message('Use what it allows, or change sshd_config (PasswordAuthentication, PermitRootLogin).'),
+                Message('Use an allowed method, or change sshd_config (PasswordAuthentication, PermitRootLogin).'),
             )
         if isinstance(error, paramiko.AuthenticationException) and not self._broken():
-            place = (
-                Message('Is its public key in the authorized_keys of {user}?', user=user)
-                if what is PRIVATE_KEY
-                else Message('Enter it again. For root, PermitRootLogin in sshd_config may allow keys only.')
-            )
-            return SSHAuthenticationError(
-                Message('{host} refused the {what} of {user}.', host=self.name, what=what, user=user), place
-            )
+            if what is PRIVATE_KEY:
+                rejected = Message('{host} rejected the private key of {user}.', host=self.name, user=user)
+                place = Message('Check that the public key is in the authorized_keys of {user}.', user=user)
+            else:
+                rejected = Message('{host} rejected the password of {user}.', host=self.name, user=user)
+                place = Message(
+                    'Enter the password again. PermitRootLogin in sshd_config may allow only keys for root.'
+                )
+            return SSHAuthenticationError(rejected, place)
         return SSHUnreachableError(
             Message('{host} closed the connection while {user} logged in.', host=self.name, user=user),
             Message('Check the log of sshd on the node (AllowUsers, MaxAuthTries, fail2ban).'),
@@ -296,8 +294,8 @@ class Session:
 
     def _lost(self) -> SSHUnreachableError:
         return SSHUnreachableError(
-            Message('{host} broke the connection.', host=self.name),
-            Message('Was the node, its network or sshd restarted?'),
+            Message('{host} closed the connection unexpectedly.', host=self.name),
+            Message('Check whether the node, its network or sshd was restarted.'),
             transient=True,
         )
 

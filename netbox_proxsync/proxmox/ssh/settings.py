@@ -53,7 +53,7 @@ class SSHSettings:
             )
         if not self.timeout > 0:
             raise InvalidSSHSettingsError(
-                Message('{timeout} seconds are no time limit.', timeout=self.timeout),
+                Message('{timeout} seconds is not a valid timeout.', timeout=self.timeout),
                 Message('Allow at least a second.'),
             )
         if not self.password and not self.private_key:
@@ -74,7 +74,7 @@ def check_user(user: str) -> None:
     """Raises InvalidSSHSettingsError."""
     if not USER.fullmatch(user):
         raise InvalidSSHSettingsError(
-            Message('The SSH user is empty or holds blanks.'), Message('Enter the name of a user of the nodes.')
+            Message('The SSH user is empty or contains spaces.'), Message('Enter the name of a user of the nodes.')
         )
 
 

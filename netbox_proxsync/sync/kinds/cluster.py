@@ -1,4 +1,4 @@
-"""The endpoint's Proxmox cluster, or stand-alone host -> virtualization.Cluster."""
+"""The endpoint's Proxmox VE cluster, or stand-alone host -> virtualization.Cluster."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace

@@ -119,9 +119,9 @@ class DeviceKind(Kind):
             yield Notice(
                 subject='nodes',
                 message=Message(
-                    'Nodes are not synced: NetBox requires a site for every device, and this endpoint has none.'
+                    'Nodes are not synchronized: NetBox requires a site for every device, and this endpoint has none.'
                 ),
-                remedy=Message('Choose a site on the endpoint, or switch "sync nodes" off.'),
+                remedy=Message('Choose a site on the endpoint, or disable "sync nodes".'),
             )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
@@ -165,8 +165,8 @@ class DeviceKind(Kind):
         if managed:
             return Conflict(
                 Message(
-                    'The device "{name}" has the name of this node and is at the same site. Rename '
-                    'one of the two nodes in NetBox, or give the endpoints different sites.',
+                    'The device "{name}" has the name of this node and is at the same site. Select "Create Under '
+                    'Another Name", or give the endpoints different sites.',
                     name=managed.pointer.label,
                 ),
                 managed,
@@ -241,34 +241,32 @@ def explanation(item: Item, record: Record, settings: Settings) -> Message:
     if site == settings.site:
         template = (
             gettext_noop(
-                'The device "{name}" may be this node: it has the same name, but is in another cluster or has another '
-                "role. No device is created until a user decides. If it is this node, put it into the endpoint's "
-                'cluster or give it the role of the nodes. If it is another machine, rename it.'
+                'The device "{name}" may be this node: it has the same name, but is in another cluster or has '
+                'another role. No device is created until a user decides: "Link to This Device" if it is this '
+                'node, "Create Under Another Name" if it is another machine.'
             )
             if has_name
             else gettext_noop(
-                'The device "{name}" may be this node: it has the same serial number, but is in another cluster or '
-                'has another role. No device is created until a user decides. If it is this node, put it into the '
-                "endpoint's cluster or give it the role of the nodes. If it is another machine, rename it."
+                'The device "{name}" may be this node: it has the same serial number, but is in another cluster '
+                'or has another role. No device is created until a user decides: "Link to This Device" if it is '
+                'this node, "Create Separately" if it is another machine.'
             )
         )
         return Message(template, name=name)
     template = (
         gettext_noop(
-            'The device "{name}" may be this node: it has the same name, but is at the site "{site}". No device is '
-            'created until a user decides. If it is this node, move it to the site "{wanted}" and put it into the '
-            "endpoint's cluster or give it the role of the nodes. If it is another machine, rename it or put it into "
-            'its own cluster.'
+            'The device "{name}" may be this node: it has the same name, but is at the site "{site}". No device '
+            'is created until a user decides: "Link to This Device" if it is this node, "Create Separately" if '
+            'it is another machine.'
         )
         if has_name
         else gettext_noop(
-            'The device "{name}" may be this node: it has the same serial number, but is at the site "{site}". No '
-            'device is created until a user decides. If it is this node, move it to the site "{wanted}" and put it '
-            "into the endpoint's cluster or give it the role of the nodes. If it is another machine, correct its "
-            'serial number.'
+            'The device "{name}" may be this node: it has the same serial number, but is at the site "{site}". '
+            'No device is created until a user decides: "Link to This Device" if it is this node, "Create '
+            'Separately" if it is another machine.'
         )
     )
-    return Message(template, name=name, site=show(site), wanted=show(settings.site))
+    return Message(template, name=name, site=show(site))
 
 
 def adjust_status(item: Item, existing: Existing, resolved: ResolvedObjects) -> Item:

@@ -282,7 +282,7 @@ def status_of(address: Address) -> str:
 
 
 def dns_name(guest: Guest) -> dict[str, str]:
-    """The host name that the guest reports, if NetBox accepts it (ipam.validators.DNSValidator)."""
+    """The hostname that the guest reports, if NetBox accepts it (ipam.validators.DNSValidator)."""
     name = (guest.host_name or '').rstrip('.').lower() if known(guest.host_name) else ''
     return {'dns_name': name} if DNS_NAME.fullmatch(name) and len(name) <= DNS_NAME_LENGTH else {}
 

@@ -307,7 +307,7 @@ def one_of(item: Item, free: Sequence[Record], existing: Existing) -> Claim:
     loose = [record for record in free if bounds[record.pointer] is None and record.values['assigned_object'] is None]
     if not lost and len(loose) > 1:
         reason = Message(
-            'NetBox has {number} unassigned records of {address}. Keep one of them.',
+            'NetBox has {number} unassigned records of {address}. Delete the duplicates in NetBox.',
             number=len(loose),
             address=item.label,
         )
@@ -333,9 +333,9 @@ def claimed_twice(item: Item, winner: Item) -> Conflict:
     """The conflict of an item that loses an ordinary address to another one."""
     return Conflict(
         Message(
-            '{address} is claimed by {winner} as well, which keeps or gets it. If that is wrong, '
-            'assign it to the right guest in NetBox. If both are right, put them into different '
-            'VRFs, or give it the role "anycast".',
+            '{address} is also configured on {winner}, which has precedence. If the address belongs here, '
+            'select "Move Address Here". If both are correct, select "Use Another VRF", or set the role '
+            '"Anycast" in NetBox.',
             address=item.label,
             winner=winner.unit,
         )
@@ -346,8 +346,8 @@ def seen_twice(item: Item, unit: str) -> Conflict:
     """The conflict of an item that reports a virtual address that another guest reports as well."""
     return Conflict(
         Message(
-            '{address} is a virtual address in NetBox, and it is seen on {unit} at the same time. If '
-            'both are right, give it the role "anycast"; otherwise check which of the two is active.',
+            '{address} is a virtual address in NetBox, and {unit} reports it at the same time. If both are '
+            'correct, set the role "Anycast" in NetBox. Otherwise, check which of the two is active.',
             address=item.label,
             unit=unit,
         )
@@ -359,8 +359,8 @@ def held_elsewhere(item: Item, record: Record) -> Conflict:
     holder = AddressRecordHints.of(record).holder or Message('another guest')
     return Conflict(
         Message(
-            '{address} belongs to {holder} in NetBox. If that is wrong, unassign it in NetBox; if both '
-            'are right, put them into different VRFs.',
+            '{address} is assigned to {holder} in NetBox. If the address belongs here, select "Move Address '
+            'Here". If both are correct, select "Use Another VRF".',
             address=item.label,
             holder=holder,
         ),

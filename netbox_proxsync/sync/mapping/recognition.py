@@ -81,13 +81,11 @@ class GuestRecognition:
         self.answers: dict[str, Record | Conflict] = {}
         waiting = self.decided([item for item in items if not self.is_bound(item.key)])
         for find, evidence in (
-            (self.with_vmid, lambda item: Message('the VM ID {vmid}', vmid=GuestHints.of(item).vmid)),
-            (self.with_uuid, lambda item: Message('the serial number {uuid}', uuid=GuestHints.of(item).uuid)),
+            (self.with_vmid, lambda item: Message('VM ID {vmid}', vmid=GuestHints.of(item).vmid)),
+            (self.with_uuid, lambda item: Message('serial number {uuid}', uuid=GuestHints.of(item).uuid)),
             (
                 self.with_name_and_mac,
-                lambda item: Message(
-                    'the name "{name}" and a MAC address of this guest', name=GuestHints.of(item).name
-                ),
+                lambda item: Message('name "{name}" and a MAC address of the guest', name=GuestHints.of(item).name),
             ),
         ):
             waiting = self.prove(waiting, find, evidence)
@@ -204,7 +202,7 @@ class GuestRecognition:
                 self.answers[item.key] = found[0].record
                 continue
             self.answers[item.key] = Conflict(
-                Message('"{name}" may be a virtual machine that NetBox has already.', name=item.label),
+                Message('NetBox may already contain the virtual machine of "{name}".', name=item.label),
                 candidates=tuple(
                     Candidate(each.record, self.explanation(item, each, found, rivals[each.record.pointer]))
                     for each in found
@@ -259,22 +257,22 @@ class GuestRecognition:
         """Why a virtual machine is a candidate, and what the user can do."""
         parts = [statement_of(likeness)]
         if likeness.against:
-            parts.append(Message('Against it: {signs}.', signs=list_of(likeness.against)))
+            parts += likeness.against
         keys = {each.key for each in rivals} | set(self.namesakes(item) if likeness.has_name else ())
         if others := sorted(keys - {item.key}):
-            parts.append(Message('It may be {guests} as well.', guests=choice_of(others)))
+            parts.append(Message('The virtual machine may also be {guests}.', guests=choice_of(others)))
         if len(found) > 1:
             names = sorted(f'"{other.record.pointer.label}"' for other in found if other is not likeness)
-            parts.append(Message('The guest may be {names} as well.', names=joined(names, ', ')))
-        by_name = likeness.is_by_name and not (self.settings.adopt_by_name or others) and len(found) == 1
+            parts.append(Message('The guest may also be {names}.', names=joined(names, ', ')))
         parts.append(
             Message(
-                'No virtual machine is created for the guest until a user decides. If it is this guest, {proofs}. If '
-                'it is another machine, {disproofs}. If the guest does not belong in NetBox, ignore it.',
-                proofs=choice_of(proofs(item, likeness, by_name)),
-                disproofs=choice_of(disproofs(likeness)),
+                'No virtual machine is created for the guest until a user decides: "Link to This VM" if it is '
+                'this guest, "Create Separately" if it is another machine, "Ignore This Guest" if the guest '
+                'does not belong in NetBox.'
             )
         )
+        if likeness.is_by_name and not (self.settings.adopt_by_name or others) and len(found) == 1:
+            parts.append(Message('The endpoint setting "adopt by name" links such guests automatically.'))
         return joined(parts)
 
 
@@ -286,16 +284,18 @@ def compare(item: Item, record: Record, names: Sequence[str]) -> Likeness | None
         return None
     against = []
     if not has_name:
-        against.append(Message('it has another name'))
+        against.append(Message('However, the names differ.'))
     vmid = GuestRecordHints.of(record).vmid
     if vmid is not None and vmid != GuestHints.of(item).vmid:
         # Without a MAC address of the guest, or with the VM ID of an existing guest, it is another machine.
         if not macs or vmid in GuestHints.of(item).vmids:
             return None
-        against.append(Message('it has the VM ID {vmid}', vmid=vmid))
+        against.append(Message('However, its VM ID is {vmid}.', vmid=vmid))
     if is_other_uuid(record, item):
         against.append(
-            Message('its serial number is another SMBIOS UUID ({uuid})', uuid=GuestRecordHints.of(record).uuid)
+            Message(
+                'However, its serial number is another SMBIOS UUID ({uuid}).', uuid=GuestRecordHints.of(record).uuid
+            )
         )
     return Likeness(record, has_name, macs, tuple(against))
 
@@ -317,17 +317,17 @@ def statement_of(likeness: Likeness) -> Message:
     label, evidence = likeness.record.pointer.label, evidence_of(likeness)
     if not likeness.is_elsewhere:
         return Message(
-            'The virtual machine "{name}" may be this guest: it has {evidence}.', name=label, evidence=evidence
+            'The virtual machine "{name}" may be this guest. Evidence: {evidence}.', name=label, evidence=evidence
         )
     if cluster := likeness.record.values['cluster']:
         return Message(
-            'The virtual machine "{name}" of the cluster "{cluster}" may be this guest: it has {evidence}.',
+            'The virtual machine "{name}" of the cluster "{cluster}" may be this guest. Evidence: {evidence}.',
             name=label,
             cluster=show(cluster),
             evidence=evidence,
         )
     return Message(
-        'The virtual machine "{name}" outside of all clusters may be this guest: it has {evidence}.',
+        'The virtual machine "{name}" without a cluster may be this guest. Evidence: {evidence}.',
         name=label,
         evidence=evidence,
     )
@@ -337,52 +337,20 @@ def evidence_of(likeness: Likeness) -> Message:
     """The properties that both have, for display."""
     evidence = []
     if likeness.uuid:
-        evidence.append(Message('the SMBIOS UUID {uuid} as its serial number', uuid=likeness.uuid))
+        evidence.append(Message('SMBIOS UUID {uuid} as the serial number', uuid=likeness.uuid))
     if likeness.has_name:
-        evidence.append(Message('the same name'))
+        evidence.append(Message('same name'))
     if macs := sorted(likeness.macs):
-        evidence.append(
-            counted('the MAC address {macs}', 'the MAC addresses {macs}', len(macs), macs=joined(macs, ', '))
-        )
-    return list_of(evidence)
-
-
-def proofs(item: Item, likeness: Likeness, by_name: bool) -> Iterator[Message]:
-    """The changes that would prove that a candidate is the guest."""
-    if likeness.is_elsewhere:
-        if likeness.uuid or (likeness.has_name and likeness.macs):
-            yield Message("move it to this endpoint's cluster")
-        else:
-            yield Message(
-                'move it to this endpoint\'s cluster and set its custom field "vmid" to {vmid} (REST API)',
-                vmid=GuestHints.of(item).vmid,
-            )
-        return
-    if by_name:
-        yield Message('turn on "adopt by name" for the endpoint')
-    if likeness.has_name and not likeness.against and not likeness.macs and GuestHints.of(item).macs:
-        yield Message('give one of its interfaces the MAC address {mac}', mac=min(GuestHints.of(item).macs))
-    if GuestHints.of(item).uuid:
-        yield Message('set its serial number to the SMBIOS UUID {uuid}', uuid=GuestHints.of(item).uuid)
-    yield Message('set its custom field "vmid" to {vmid} (REST API)', vmid=GuestHints.of(item).vmid)
-
-
-def disproofs(likeness: Likeness) -> Iterator[Message]:
-    """The changes that would prove that a candidate is another machine."""
-    if likeness.uuid:
-        yield Message('change its serial number')
-    elif likeness.macs:
-        yield Message('remove the MAC address from it')
-    else:
-        yield Message('rename it')
+        evidence.append(counted('MAC address {macs}', 'MAC addresses {macs}', len(macs), macs=joined(macs, ', ')))
+    return joined(evidence, ', ')
 
 
 def several(found: Sequence[Record], what: Message) -> Conflict:
     """The conflict of a guest whose evidence matches several virtual machines."""
     names = sorted(f'"{record.pointer.label}"' for record in found)
     reason = Message(
-        '{number} virtual machines in this cluster have {what}: {names}. Link the one that is this guest, or clear it '
-        'on the others.',
+        '{number} virtual machines in this cluster may be this guest ({what}): {names}. Select "Link to This '
+        'VM" for the virtual machine that is this guest.',
         number=len(found),
         what=what,
         names=joined(names, ', '),
@@ -393,12 +361,10 @@ def several(found: Sequence[Record], what: Message) -> Conflict:
 def shared(item: Item, rivals: Sequence[Item], record: Record, what: Message) -> Conflict:
     """The conflict of several guests whose evidence matches the same virtual machine."""
     reason = Message(
-        'The virtual machine "{name}" may be this guest: it has {what}. The same is true of {others}, so it is not '
-        'clear which of them it is. No virtual machine is created for these guests until a user decides. If it is '
-        'this guest, set its custom field "vmid" to {vmid} (REST API).',
+        'The virtual machine "{name}" may be this guest ({what}). The same applies to {others}. No virtual '
+        'machine is created for these guests until a user decides. If it is this guest, select "Link to This VM".',
         name=record.pointer.label,
         what=what,
         others=list_of(sorted(rival.key for rival in rivals if rival is not item)),
-        vmid=GuestHints.of(item).vmid,
     )
     return Conflict(EMPTY, candidates=(Candidate(record, reason),))

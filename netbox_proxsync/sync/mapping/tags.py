@@ -1,4 +1,4 @@
-"""Proxmox tags -> extras.Tag."""
+"""Proxmox VE tags -> extras.Tag."""
 
 from collections.abc import Iterable
 

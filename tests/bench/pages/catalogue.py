@@ -137,9 +137,9 @@ def of_guest(estate: Estate) -> Iterator[Page]:
 def of_netbox(estate: Estate) -> Iterator[Page]:
     machine, device, name = estate.guest.virtual_machine, estate.device, estate.guest.name
     yield Page('virtual machine', machine.get_absolute_url())
-    yield Page('virtual machine, Proxmox', reverse('virtualization:virtualmachine_proxmox', args=[machine.pk]))
+    yield Page('virtual machine, Proxmox VE', reverse('virtualization:virtualmachine_proxmox', args=[machine.pk]))
     yield Page('device', device.get_absolute_url())
-    yield Page('device, Proxmox', reverse('dcim:device_proxmox', args=[device.pk]))
+    yield Page('device, Proxmox VE', reverse('dcim:device_proxmox', args=[device.pk]))
     yield Page('cluster', estate.endpoint.cluster.get_absolute_url())
     yield Page('virtual machines with our columns', reverse('virtualization:virtualmachine_list'), with_columns=True)
     yield Page('devices with our columns', reverse('dcim:device_list'), with_columns=True)

@@ -1,4 +1,4 @@
-"""What a read of Proxmox leaves in JSON: of a guest, and of a cluster. About as much as a usual guest has."""
+"""What a read of Proxmox VE leaves in JSON: of a guest, and of a cluster. About as much as a usual guest has."""
 
 from typing import Any
 

@@ -99,5 +99,5 @@ def changes(run: SyncRun, guests: list[ProxmoxGuest], number: int) -> Iterator[S
             object_id=guest.virtual_machine_id if of_guest else None,
             label=guest.name if kind == 'vm' else part.rpartition('/')[2],
             fields=[FIELD],
-            reason='Proxmox says otherwise.',
+            reason='Proxmox VE says otherwise.',
         )

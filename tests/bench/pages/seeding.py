@@ -1,4 +1,4 @@
-"""Fills a NetBox with what a large estate leaves in it, by bulk writes: what stands there counts, not how it came."""
+"""Fills a NetBox with the data of many large clusters, by bulk writes."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""NetBox's own WSGI application, telling with every answer what it cost: for the benchmark alone."""
+"""NetBox's WSGI application, with the cost of each response in its headers: for the benchmark only."""
 
 import time
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""The session with Proxmox: which hosts, how often, how long, and what it says when it fails, with real servers."""
+"""The session with Proxmox VE: order of hosts, retries, timeouts and error messages, with real servers."""
 
 import json
 import logging
@@ -90,7 +90,7 @@ class TestRequests:
             client.get('storage', 'a/b?c#d e', 'ü')
             assert server.received[0].startswith(b'GET /api2/json/storage/a%2Fb%3Fc%23d%20e/%C3%BC HTTP')
 
-    def test_what_stands_next_to_the_data(self, connect, context):
+    def test_other_keys_of_an_answer_are_ignored(self, connect, context):
         answer = answering(b'{"data":[],"changes":"--- interfaces"}')
         with serving(answer, context) as server, connect(server.host) as client:
             assert client.get('nodes', 'pve1', 'network') == []
@@ -166,7 +166,9 @@ class TestRequests:
         ):
             error = fails(AddressNotAllowedError, client.version)
             assert proxy.connections == 0
-        assert error.message.startswith('The proxy for 127.0.0.9 cannot be used. NetBox may not contact 127.0.0.1:')
+        assert error.message.startswith(
+            'The proxy for 127.0.0.9 cannot be used. NetBox is not allowed to contact 127.0.0.1:'
+        )
 
     def test_the_certificate_is_known_from_the_first_connection_on(self, connect, context, leaf):
         with serving(answering(), context) as server, connect(server.host) as client:
@@ -199,11 +201,11 @@ class TestAnswers:
             ("501 Method 'GET /nodes/pve1/x' not implemented", b'{"data":null}', APIError, 'not implemented'),
             ('500 got timeout', b'{"data":null,"message":"got timeout\\n"}', APIError, 'got timeout'),
             ('301 Moved Permanently', b'', APIError, 'Moved Permanently'),
-            ('200 OK', b'<html>Please log in</html>', InvalidResponseError, 'not an answer of Proxmox'),
-            ('200 OK', b'', InvalidResponseError, 'not an answer of Proxmox'),
-            ('200 OK', b'[]', InvalidResponseError, 'not an answer of Proxmox'),
-            ('200 OK', b'{"error":1}', InvalidResponseError, 'not an answer of Proxmox'),
-            ('200 OK', b'{"data":' + b'[' * 100_000, InvalidResponseError, 'not an answer of Proxmox'),
+            ('200 OK', b'<html>Please log in</html>', InvalidResponseError, 'not an answer of Proxmox VE'),
+            ('200 OK', b'', InvalidResponseError, 'not an answer of Proxmox VE'),
+            ('200 OK', b'[]', InvalidResponseError, 'not an answer of Proxmox VE'),
+            ('200 OK', b'{"error":1}', InvalidResponseError, 'not an answer of Proxmox VE'),
+            ('200 OK', b'{"data":' + b'[' * 100_000, InvalidResponseError, 'not an answer of Proxmox VE'),
         ],
     )
     def test_each_refusal_once_and_in_words(self, connect, context, status, body, kind, words):
@@ -213,7 +215,7 @@ class TestAnswers:
             assert server.host in error.message or kind is PermissionDeniedError
             assert len(server.received) == 1
 
-    def test_what_the_privilege_is_and_where(self, connect, context):
+    def test_the_error_names_the_privilege_and_its_path(self, connect, context):
         body = b'{"data":null,"message":"Permission check failed (/vms/100, VM.GuestAgent.Audit|VM.Monitor)\\n"}'
         with serving(answering(body, '403 no'), context) as server, connect(server.host) as client:
             error = fails(PermissionDeniedError, lambda: client.get('x'))
@@ -246,7 +248,7 @@ class TestAnswers:
             (b'{"data":{"version":"6.4-15"}}', '200 OK', VersionTooOldError),
         ],
     )
-    def test_what_is_not_a_proxmox_that_can_be_read(self, connect, context, body, status, kind):
+    def test_hosts_that_are_not_a_supported_proxmox_ve(self, connect, context, body, status, kind):
         with serving(answering(body, status), context) as server, connect(server.host) as client:
             error = fails(kind, client.version)
         assert server.host in error.message
@@ -278,7 +280,7 @@ class TestRetries:
         ],
         ids=['502', '503', '504', '595', '596', 'broken connection'],
     )
-    def test_what_passes_is_tried_again(self, connect, context, transient):
+    def test_temporary_failures_are_retried(self, connect, context, transient):
         good = response(VERSION)
         with serving(in_turn(good, transient, transient, good), context) as server, connect(server.host) as client:
             client.version()
@@ -374,7 +376,7 @@ class TestHosts:
         ],
     )
     def test_members_are_trusted_only_with_proof(self, connect, context, ca, leaf, mode, fingerprint, reached):
-        """The member listens where the given host has: Proxmox's port is the same on all nodes."""
+        """The member listens where the given host has: Proxmox VE's port is the same on all nodes."""
         pin = {'right': leaf.fingerprint, 'wrong': 'AB' * 32, None: None}[fingerprint]
         with serving(answering(), context) as member:
             with connect(f'no-such-host.invalid:{member.port}', tls_mode=mode, ca_certificate=ca.pem) as client:
@@ -394,7 +396,7 @@ class TestHosts:
     @pytest.mark.parametrize('name', [f'{"x" * 64}.example.com', 'pve1..example.com'])
     def test_a_name_that_cannot_be(self, connect, name):
         with connect(name) as client:
-            assert fails(HostUnreachableError, client.version).message == f'The name {name} is not known.'
+            assert fails(HostUnreachableError, client.version).message == f'The name {name} cannot be resolved.'
 
     def test_a_network_that_cannot_be_reached(self, connect):
         with connect('127.255.255.255') as client:  # the broadcast address of this machine
@@ -421,7 +423,7 @@ class TestHosts:
     @pytest.mark.parametrize(
         'text', ['', 'https://pve1:8006', 'pve1:', 'pve1:0', 'pve1:99999', 'a b', '[pve1]:1', 'u@h']
     )
-    def test_what_is_no_host(self, text, connect):
+    def test_invalid_hosts(self, text, connect):
         with pytest.raises(InvalidConnectionError):
             connect(text)
 
@@ -462,11 +464,11 @@ class TestWhatIsNoProxmox:
         assert 'no-such-host.invalid is not known' in error.message
         assert time.monotonic() - begin < 3
 
-    def test_one_that_hangs_up(self, connect):
+    def test_a_host_that_closes_the_connection(self, connect):
         with serving(lambda server, connection: None) as server, connect(server.host) as client:
             assert fails(HostUnreachableError, client.version).remedy
 
-    def test_one_that_says_nothing(self, connect):
+    def test_a_host_that_does_not_answer(self, connect):
         with serving(silent) as server, connect(server.host, timeout=0.3) as client:
             assert 'did not answer within 0.3 seconds' in fails(HostUnreachableError, client.version).message
 
@@ -557,7 +559,7 @@ class TestTime:
             assert '0.4 seconds' in error.message
             fails(RunTimeoutError, lambda: client.get('x'))
 
-    def test_a_closed_client_stays_closed(self, connect, context):
+    def test_a_closed_client_remains_closed(self, connect, context):
         with serving(answering(), context) as server, connect(server.host) as client:
             client.version()
         fails(CanceledError, lambda: client.get('x'))
@@ -576,7 +578,7 @@ class TestSecrecy:
     }
 
     @pytest.mark.parametrize('handle', HANDLES.values(), ids=HANDLES.keys())
-    def test_nowhere_in_what_is_raised_or_logged(self, connect, context, handle, caplog):
+    def test_the_secret_is_in_no_exception_and_in_no_log(self, connect, context, handle, caplog):
         caplog.set_level(logging.DEBUG)
         with serving(handle, context) as server, connect(server.host, timeout=0.5) as client:
             with pytest.raises(ProxmoxError) as caught:

@@ -283,7 +283,7 @@ class TestFloods:
         assert elapsed.cpu < 4
 
     @pytest.mark.parametrize('part', ['trailers', 'tiny chunks'])
-    def test_what_does_not_become_part_of_the_answer_counts_as_well(self, part, connect, context):
+    def test_discarded_data_counts_for_the_size_limit(self, part, connect, context):
         parts = {
             'trailers': (CHUNKED + b'2\r\n{}\r\n0\r\n', b'X: y\r\n'),
             'tiny chunks': (CHUNKED, b'1;' + b'x' * 500 + b'\r\n \r\n'),

@@ -105,7 +105,7 @@ def test_a_given_ca_is_the_only_one_that_counts(serve, ca, leaf, tmp_path, monke
         (('127.0.0.1',), (-30, -1), 'has expired'),
         (('127.0.0.1',), (1, 30), 'not valid yet'),
     ],
-    ids=['host name', 'expired', 'not yet valid'],
+    ids=['hostname', 'expired', 'not yet valid'],
 )
 def test_the_ca_alone_is_not_enough(serve, ca, names, days, words):
     certificate = make_leaf(ca, *names, days=days)
@@ -183,7 +183,7 @@ def test_fetching_a_fingerprint_where_there_is_none():
     ['', 'AB:CD', '00' * 20, 'zz' * 32, ':'.join(['AB'] * 31)],
     ids=['empty', 'short', 'SHA-1', 'no digits', '31 bytes'],
 )
-def test_what_is_no_fingerprint(text):
+def test_invalid_fingerprints(text):
     with pytest.raises(InvalidConnectionError, match='SHA-256'):
         normalize_fingerprint(text)
 

@@ -76,16 +76,16 @@ def test_recorded_container():
         ('169.254.7.7/16', 'link-local'),
         ('fe80::1/64', 'link-local'),
         ('fe80::1%eth0/64', 'link-local'),
-        ('2001:db8::1%eth0/64', 'zone id'),
+        ('2001:db8::1%eth0/64', 'zone ID'),
         ('224.0.0.1/4', 'multicast'),
         ('ff02::1/128', 'multicast'),
         ('0.0.0.0/8', 'unspecified'),
         ('::/64', 'unspecified'),
         ('::ffff:10.0.0.1/128', 'IPv4 address in IPv6'),
         ('255.255.255.255/32', 'broadcast'),
-        ('10.0.0.0/24', 'its network'),
+        ('10.0.0.0/24', 'the network address'),
         ('10.0.0.255/24', 'broadcast address of its network'),
-        ('2001:db8::/64', 'its network'),
+        ('2001:db8::/64', 'the network address'),
         ('10.0.0.1.2', 'not an IP address'),
         ('', 'not an IP address'),
     ],
@@ -193,7 +193,7 @@ def test_origin_follows_the_configuration(wish, expected):
 def test_cloud_init_is_a_wish_while_the_guest_can_be_asked():
     found = find(QEMU, VM | {'ipconfig0': 'ip=10.0.0.5/24,gw=10.0.0.1'}, (interface('eth0', '10.0.0.77/24'),))
     assert reported(found) == ['10.0.0.77/24']
-    assert 'Cloud-init' in reasons(found)['10.0.0.5/24']
+    assert 'cloud-init' in reasons(found)['10.0.0.5/24']
     assert found.has_gateway4
     assert not found.has_gateway6
 
@@ -402,9 +402,10 @@ class TestLimit:
         assert reported(found['net2']) == ['10.2.0.1/24', '10.2.0.2/24']
         assert set(map(str, found['net0'].excess)) == {f'10.0.0.{number}' for number in range(3, 7)}
         assert set(map(str, found['net2'].excess)) == {'2001:db8::1'}
-        assert reasons(found['net0'])['4 more'] == 'The guest has more addresses than the endpoint takes of one guest.'
+        reason = 'The guest has more addresses than the address limit of the endpoint.'
+        assert reasons(found['net0'])['4 more'] == reason
 
-    def test_a_nic_within_the_limit_stays_as_it_is(self):
+    def test_a_nic_within_the_limit_is_unchanged(self):
         running = (interface('eth0', '10.0.0.1/24', '10.0.0.2/24'), interface('eth1', mac=MAC2))
         found = self.found(running, 2)
         assert (found['net2'].addresses, found['net2'].excess, found['net2'].ignored) == ((), frozenset(), ())

@@ -1,4 +1,4 @@
-"""What a guest's configuration may hold though it should not. Each guest by itself degrades; the others never do."""
+"""Invalid values in the configuration of a guest affect only this guest, and never another one."""
 
 import json
 import logging
@@ -54,7 +54,7 @@ def others(inventory):
     ],
     ids=lambda wrong: json.dumps(wrong)[:40],
 )
-def test_a_value_that_means_nothing_costs_nothing_else(pve, wrong):
+def test_an_invalid_value_does_not_affect_other_values(pve, wrong):
     before = read(pve)
     answer(pve, **wrong)
     inventory = read(pve)

@@ -58,7 +58,7 @@ DEVICES = {
         # "none" without "media=cdrom" is no CD-ROM
         ({'boot': 'd', 'ide2': 'none'}, ('sata0',), None),
         ({'boot': 'c', 'bootdisk': 'virtio5'}, (), None),
-        # without both, Proxmox gives no disk a boot index (and shows a size of 0 in its lists)
+        # without both, Proxmox VE gives no disk a boot index (and shows a size of 0 in its lists)
         ({}, ('ide2', 'sata0', 'net0', 'net2', 'net10'), None),
     ],
 )

@@ -160,7 +160,7 @@ def test_every_recorded_configuration_is_understood(name):
 
 
 @pytest.mark.parametrize('raw', [None, [], '', 'name: web01', 5, [['name', 'web01']]])
-def test_what_is_no_mapping_is_garbled(raw):
+def test_a_configuration_that_is_not_a_mapping_is_garbled(raw):
     with pytest.raises(ParseError):
         parse_config(QEMU, raw)
 
@@ -174,7 +174,7 @@ def test_what_is_no_mapping_is_garbled(raw):
         ('smp', 'x', 'sockets', '"smp" cannot be read: \'x\' is not a whole number.'),
     ],
 )
-def test_a_value_that_cannot_be_read_says_why(key, value, attribute, reason):
+def test_a_value_that_cannot_be_read_states_the_reason(key, value, attribute, reason):
     assert getattr(parse_config(QEMU, {key: value}), attribute) == Unreadable(reason)
 
 

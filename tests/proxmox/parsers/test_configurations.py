@@ -49,7 +49,7 @@ def unread(found: Any) -> bool:
 
 
 def differences(config: GuestConfig, facts: dict[str, Any]) -> list[str]:
-    """Where the configuration as we read it is not what Proxmox makes of it."""
+    """Where the configuration as we read it is not what Proxmox VE makes of it."""
     found = []
     for name, expected in facts.items():
         if hasattr(config, name):

@@ -69,7 +69,7 @@ def disk(key, size, storage, volume, format, mount_point=None):
             '/dev/disk/by-path/pci-0000:00:1f.2-ata-1',
             'raw',
         ),
-        # only Proxmox's own name makes a cloud-init drive
+        # only Proxmox VE's own name makes a cloud-init drive
         ('scsi0', 'tank:vm-1-disk-cloudinit,size=1G', GIB, 'tank', 'vm-1-disk-cloudinit', 'raw'),
     ],
 )

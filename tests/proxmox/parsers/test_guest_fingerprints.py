@@ -18,14 +18,14 @@ ROW = {
         ('maxcpu', 4), ('maxmem', 2 << 30), ('maxdisk', 9 << 30),
     ],
 )  # fmt: skip
-def test_what_counts(name, value):
+def test_changes_that_change_the_fingerprint(name, value):
     assert fingerprint_of({**ROW, name: value}) not in ('', fingerprint_of(ROW))
 
 
 @pytest.mark.parametrize(
     'name', ['cpu', 'mem', 'disk', 'uptime', 'netin', 'netout', 'diskread', 'diskwrite', 'pool', 'hastate', 'memhost']
 )
-def test_what_does_not(name):
+def test_changes_that_do_not_change_the_fingerprint(name):
     assert fingerprint_of({**ROW, name: 7}) == fingerprint_of(ROW)
     assert fingerprint_of({key: value for key, value in ROW.items() if key != name}) == fingerprint_of(ROW)
 

@@ -49,7 +49,7 @@ def test_version_7():
     )
 
 
-def test_what_is_not_reported_is_none():
+def test_missing_facts_are_none():
     facts = parse_node_facts({'cpuinfo': None, 'pveversion': ''})
     assert {getattr(facts, name) for name in NodeFacts.__slots__} == {None}
 

@@ -259,7 +259,7 @@ def test_a_value_that_cannot_be_read_spoils_no_other(row, attributes):
 
 
 @pytest.mark.parametrize('data', [None, {}, 'x', 5, [None], ['x'], [[]], [{'iface': 'a'}, {'iface': 'a'}]])
-def test_what_is_no_list_of_interfaces(data):
+def test_invalid_lists_of_interfaces(data):
     with pytest.raises(ParseError):
         parse_interfaces(data)
 

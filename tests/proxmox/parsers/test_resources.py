@@ -10,7 +10,7 @@ CLUSTER = {'type': 'cluster', 'name': 'lab', 'nodes': 1, 'quorate': 1}
 
 
 @pytest.mark.parametrize('options', [None, [], 'x', {'tag-style': ['x']}, {'tag-style': 5}, {'tag-style': 'x'}])
-def test_what_is_no_tag_style(options):
+def test_invalid_tag_styles(options):
     with pytest.raises(ParseError):
         parse_tag_style(options)
 
@@ -27,7 +27,7 @@ def test_a_tag_style_without_colors(style):
         ('2001:DB8::1', '2001:db8::1'),
         ('', None),
         (None, None),
-        ('pve1', Unreadable("Its ip in the list cannot be read: 'pve1' is not an IP address.")),
+        ('pve1', Unreadable("ip in the list cannot be read: 'pve1' is not an IP address.")),
     ],
 )
 def test_the_address_of_a_node(address, expected):

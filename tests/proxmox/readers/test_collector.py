@@ -95,7 +95,7 @@ class TestRecordings:
         stopped = guest_of(inventory, 102).addresses['net0']
         assert is_unknown(stopped.running, 'not running')
 
-    def test_what_a_restricted_token_may_not_see_is_unknown(self, standin):
+    def test_data_hidden_from_a_restricted_token_is_unknown(self, standin):
         inventory = read(standin(RESTRICTED))
         assert is_unknown(inventory.guests_incomplete, 'VM.Audit on /vms')
         assert is_unknown(inventory.guests_incomplete, 'quorate')
@@ -367,7 +367,7 @@ class TestListOfGuests:
         ('change', 'attribute'),
         [({'tags': ['a']}, 'tags'), ({'template': 'x'}, 'template'), ({'name': {}}, 'name'), ({'status': 5.5}, None)],
     )
-    def test_a_value_that_is_garbled_costs_nothing_else(self, pve, rows, change, attribute):
+    def test_a_garbled_value_does_not_affect_other_values(self, pve, rows, change, attribute):
         self.row(rows, 102).update(change)
         serve(pve, '/cluster/resources', rows)
         pve.fail('/nodes/pve2/qemu/102/config', 500, 'got timeout')
@@ -541,10 +541,10 @@ class TestOneGuest:
             ({'status': 501, 'reason': 'not implemented'}, 'not implemented'),
             ({'status': 502, 'reason': 'Bad Gateway'}, 'Bad Gateway'),
             ({'status': 200, 'reason': 'OK', 'body': '<html>'}, 'not an answer'),
-            ({'status': 200, 'reason': 'OK', 'body': {'data': None}}, 'not a whole configuration'),
-            ({'status': 200, 'reason': 'OK', 'body': {'data': {}}}, 'not a whole configuration'),
-            ({'status': 200, 'reason': 'OK', 'body': {'data': []}}, 'not a whole configuration'),
-            ('drop', 'broke the connection'),
+            ({'status': 200, 'reason': 'OK', 'body': {'data': None}}, 'not a complete configuration'),
+            ({'status': 200, 'reason': 'OK', 'body': {'data': {}}}, 'not a complete configuration'),
+            ({'status': 200, 'reason': 'OK', 'body': {'data': []}}, 'not a complete configuration'),
+            ('drop', 'closed the connection'),
             ('hang', 'within 2 seconds'),
         ],
         ids=str,
@@ -585,7 +585,7 @@ class TestOneGuest:
             ({'status': 595, 'reason': 'No route to host'}, 'could not reach node pve1', False),
             ({'status': 200, 'reason': 'OK', 'body': {'data': None}}, 'list of interfaces', True),
             ({'status': 200, 'reason': 'OK', 'body': {'data': {'result': 'x'}}}, 'list of interfaces', True),
-            ('drop', 'broke the connection', True),
+            ('drop', 'closed the connection', True),
             ('hang', 'frozen', True),
         ],
         ids=str,
@@ -643,7 +643,7 @@ class TestOneGuest:
         guest = guest_of(read(pve), 200)
         assert is_unknown(guest.addresses['net0'].running, 'unable to open namespace')
 
-    def test_a_mistake_of_ours_is_confined_to_its_guest(self, pve, monkeypatch, caplog):
+    def test_an_internal_error_affects_only_its_guest(self, pve, monkeypatch, caplog):
         """The only way to test it is to make one."""
         from netbox_proxsync.proxmox.readers import guests
 
@@ -731,7 +731,7 @@ class TestWhatStopsARun:
             read(pve)
 
     def test_another_member_goes_on_when_the_given_host_goes_away(self, pve):
-        """Proxmox's port is the same on all nodes, and what they tell is the same."""
+        """All nodes have the same port and return the same data."""
         rows = answer_of(pve, '/cluster/status')
         next(row for row in rows if row['id'] == 'node/pve2')['ip'] = '127.0.0.2'
         serve(pve, '/cluster/status', rows)
@@ -801,8 +801,8 @@ class TestWhatStopsARun:
                 collect(client, CollectOptions())
             assert time.monotonic() - begin < 4
 
-    def test_canceling_does_not_wait_for_a_connection_that_is_not_made(self):
-        """A host that lets nobody in: whoever connects waits for a time that nothing can shorten."""
+    def test_canceling_does_not_wait_for_a_connection_that_is_not_established(self):
+        """A host that accepts no connection: each attempt waits until its timeout."""
         with socket.create_server(('127.0.0.1', 0), backlog=0) as server, contextlib.ExitStack() as filling:
             for _ in range(3):
                 waiting = filling.enter_context(socket.socket())
@@ -953,7 +953,7 @@ class TestAddressesOfAGuest:
         assert sum(len(nic.addresses) for nic in nics.values()) == 4
         (notice,) = [notice for notice in inventory.warnings if 'synced' in notice.message]
         assert notice.message == f'It has {number} addresses, of which at most 4 are synced.'
-        assert 'raise the limit' in notice.remedy
+        assert 'raise the address limit' in notice.remedy
 
     def test_an_agent_option_that_cannot_be_read(self, pve):
         pve.set_config(100, agent='enabled=maybe')

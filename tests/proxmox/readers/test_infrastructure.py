@@ -161,14 +161,14 @@ class TestCalls:
             )
         assert pve.refused == []
 
-    def test_what_is_not_asked_for(self, pve):
+    def test_data_that_is_not_requested(self, pve):
         inventory = read(pve)
         for node in inventory.nodes:
             assert is_unknown(node.facts, 'settings of the endpoint')
             assert is_unknown(node.certificates, 'settings of the endpoint')
             assert known(node.interfaces)
 
-    def test_what_runs_is_asked_for(self, pve):
+    def test_the_running_configuration_is_requested(self, pve):
         read(pve)
         assert {call.query for call in pve.calls('/cluster/sdn/*')} == {'running=1'}
         assert {call.query for call in pve.calls('/nodes/*/network')} == {'type=include_sdn'}
@@ -386,7 +386,7 @@ class TestSizesOfVolumes:
     def test_a_volume_that_is_not_listed(self, pve):
         pve.grant('VM.Config.Disk')
         pve.set_config(100, **{'scsi9' if pve.cluster.guest(100).type == 'qemu' else 'mp9': 'local-lvm:other,mp=/x'})
-        assert is_unknown(self.size(read(pve), 100), 'does not report it either')
+        assert is_unknown(self.size(read(pve), 100), 'does not report the size either')
 
     def test_pass_through_is_not_looked_up(self, pve):
         pve.grant('VM.Config.Disk')

@@ -127,7 +127,7 @@ SINGLE_FACTS = '/sys/class/net/eno1/speed:1000\n/sys/class/net/eno1/device/ueven
 
 
 def _guest(number: int) -> list[dict[str, Any]]:
-    """What Proxmox makes for a VM with its firewall on, and for a container."""
+    """What Proxmox VE makes for a VM with its firewall on, and for a container."""
     vm, container = 100 + number, 200 + number
     tun = {'info_kind': 'tun', 'info_data': {'type': 'tap', 'pi': False, 'vnet_hdr': True, 'persist': False}}
     port = BRIDGE_PORT['info_slave_data']

@@ -1,4 +1,4 @@
-"""SSH servers for tests: one of paramiko that answers as a test says and keeps what it was offered, and OpenSSH's."""
+"""SSH servers for tests: one of paramiko with scripted answers that records logins and commands, and OpenSSH's."""
 
 import functools
 import getpass

@@ -153,13 +153,13 @@ def test_ordinary_users_cannot_read_the_serial_number():
     ('answer', 'reason'),
     [
         (prints('', 'bash: line 1: ip: command not found\n', 127), 'The node has no command "ip". bash: line 1'),
-        (prints('[{"ifindex":1,"ifname":"lo","fl'), 'did not list its network interfaces readably'),
-        (prints('<html>' * 1000), 'did not list its network interfaces readably'),
+        (prints('[{"ifindex":1,"ifname":"lo","fl'), 'returned an invalid list of network interfaces'),
+        (prints('<html>' * 1000), 'returned an invalid list of network interfaces'),
         (prints(SINGLE, 'Dump was interrupted and may be inconsistent.\n', 1), 'Dump was interrupted'),
-        (is_killed, 'was ended on the node before it was done'),
+        (is_killed, 'was terminated on the node before it completed'),
     ],
 )
-def test_what_cannot_be_read_is_unknown_and_the_rest_is_not(node, answer, reason):
+def test_only_unreadable_hardware_is_unknown(node, answer, reason):
     node.answers[LINKS] = answer
     hardware = read_hardware(connection(node))
     assert not known(hardware.nics)
@@ -247,7 +247,7 @@ def test_a_key_is_pinned_new_or_changed(node):
 def test_another_machine_at_the_address_of_a_node_is_not_taken_for_it(node):
     node.answers[DMI] = prints(f'/proc/sys/kernel/hostname:proxy.example.com\n{DELL}')
     settings = connection(node)
-    with pytest.raises(WrongNodeError, match='is not node pve1: it calls itself proxy'):
+    with pytest.raises(WrongNodeError, match='is not node pve1: its name is proxy'):
         hardware.read_hardware('127.0.0.1', settings, node='pve1')
     assert hardware.read_hardware('127.0.0.1', settings, node='Proxy').serial == '7XK2M93'
 
@@ -257,25 +257,25 @@ def test_another_machine_at_the_address_of_a_node_is_not_taken_for_it(node):
 
 def test_wrong_password(node):
     error = failure(SSHAuthenticationError, node, password='wrong')
-    assert 'refused the password of root' in error.message
+    assert 'rejected the password of root' in error.message
     assert 'PermitRootLogin' in error.remedy
     assert node.ran == []
 
 
 def test_key_that_is_not_authorized(node):
     error = failure(SSHAuthenticationError, node, private_key=pem('ed25519', 2))
-    assert 'refused the private key of root' in error.message
+    assert 'rejected the private key of root' in error.message
     assert 'authorized_keys' in error.remedy
 
 
 def test_method_that_is_not_allowed(node):
     node.methods = 'publickey'
-    assert 'it allows: publickey.' in failure(SSHAuthenticationError, node).message
+    assert 'Allowed methods: publickey.' in failure(SSHAuthenticationError, node).message
 
 
 def test_a_second_factor_cannot_be_given(node):
     node.second_factor = True
-    assert 'wants more of root than the password' in failure(SSHAuthenticationError, node).message
+    assert 'requires further authentication of root' in failure(SSHAuthenticationError, node).message
 
 
 def test_commands_that_are_refused(node):
@@ -288,10 +288,10 @@ def test_commands_that_are_refused(node):
     [
         (prints('This account is currently not available.\n', status=1), 'This account is currently not available.'),
         (prints('', 'Only backups may be \x1b[31mmade\x07 here.\nBye\n', 0), 'Only backups may be  [31mmade  here.'),
-        (prints(''), 'does not run the commands.'),
+        (prints(''), 'cannot run the commands.'),
     ],
 )
-def test_a_restricted_account_says_so(node, answer, words):
+def test_a_restricted_account_is_reported(node, answer, words):
     node.answers = dict.fromkeys(COMMANDS, answer)
     error = failure(SSHCommandRefusedError, node)
     assert error.message.endswith(words)
@@ -381,13 +381,13 @@ def test_every_wait_ends_when_its_socket_is_shut(node, phase):
         assert 0.5 < time.monotonic() - start < 5
 
 
-def test_a_host_that_accepts_and_says_nothing():
+def test_a_host_that_accepts_the_connection_and_sends_nothing():
     with serving(silent) as server:
         node = Node(port=server.port)
         error, seconds = elapsed(SSHTimeoutError, node, timeout=1)
         with pytest.raises(SSHTimeoutError):
             offered_key('127.0.0.1', server.port, 1)
-    assert f'127.0.0.1:{server.port} took too long for exchanging keys' in error.message
+    assert f'127.0.0.1:{server.port} did not complete a step within 1 seconds: exchanging keys' in error.message
     assert seconds < 4
 
 
@@ -449,7 +449,7 @@ def test_closed_port():
 
 
 def test_an_address_that_may_not_be_contacted(node):
-    with pytest.raises(SSHAddressNotAllowedError, match='NetBox may not contact') as caught:
+    with pytest.raises(SSHAddressNotAllowedError, match='NetBox is not allowed to contact') as caught:
         hardware.read_hardware('127.0.0.1', connection(node), policy=ContactPolicy.parse([], []))
     assert caught.value.remedy
     assert node.attempts == []
@@ -477,7 +477,7 @@ def test_a_host_that_closes_the_connection_in_the_middle_of_the_keys():
 
 
 def test_unknown_name():
-    with pytest.raises(SSHUnreachableError, match=r'The name no-such-host\.invalid is not known'):
+    with pytest.raises(SSHUnreachableError, match=r'The name no-such-host\.invalid cannot be resolved'):
         offered_key('no-such-host.invalid', 22, 20)
 
 
@@ -489,11 +489,11 @@ def test_something_else_than_ssh():
 def test_a_connection_that_breaks_is_no_answer(node):
     node.answers[LINKS] = breaks
     error = failure(SSHUnreachableError, node)
-    assert 'broke the connection' in error.message
+    assert 'closed the connection' in error.message
     assert error.transient
 
 
-def test_nothing_stays_open(node):
+def test_nothing_remains_open(node):
     before = active_count()
     for _ in range(3):
         read_hardware(connection(node))

@@ -103,7 +103,7 @@ class TestHardware:
     def test_the_hardware_of_another_machine_is_not_used(self, cluster):
         pve, servers = cluster
         servers['pve2'].answers[DMI] = prints(f'/proc/sys/kernel/hostname:proxy\n{DELL}')
-        assert is_unknown(hardware(pve, settings(servers))['pve2'], 'calls itself proxy')
+        assert is_unknown(hardware(pve, settings(servers))['pve2'], 'its name is proxy')
 
     def test_an_offline_node_is_reported_only_as_offline(self, cluster):
         pve, servers = cluster
@@ -156,7 +156,7 @@ class TestVisits:
         end.set()
         assert time.monotonic() - begin < 5
         assert {type(result) for result in results.values()} == {SSHTimeoutError}
-        assert 'Node pve1 was not done within the 0.3 seconds' in results['pve1'].message
+        assert 'Node pve1 could not be read within the 0.3 seconds' in results['pve1'].message
 
     def test_after_the_deadline_no_node_is_visited(self, client):
         visited = []
@@ -243,7 +243,7 @@ class TestConnectionTest:
         assert self.lines(report) == {'SSH to pve1': works, 'SSH to pve2': works}
         assert report.ok
 
-    def test_what_fails_is_not_required(self, cluster):
+    def test_failed_ssh_checks_are_not_required(self, cluster):
         pve, servers = cluster
         servers['pve1'].password = 'another'
         pve.node_offline('pve2')
@@ -251,7 +251,7 @@ class TestConnectionTest:
         found = self.lines(report)
         assert found['SSH to pve2'] == (False, 'Node pve2 is offline.')
         assert found['SSH to pve1'][0] is False
-        assert 'refused the password of netbox' in found['SSH to pve1'][1]
+        assert 'rejected the password of netbox' in found['SSH to pve1'][1]
         assert next(line.remedy for line in report.checks if line.label == 'SSH to pve1')
         assert report.ok
 

@@ -49,7 +49,7 @@ def test_bond_members_have_their_own_permanent_mac():
     assert [nic.speed_mbps for nic in found.values()] == [10000, 10000, None]
 
 
-def test_what_the_bond_remembers_stands_in_for_a_permanent_mac_that_the_driver_does_not_report():
+def test_the_mac_stored_by_the_bond_replaces_a_permanent_mac_that_the_driver_does_not_report():
     output = printed(
         card(2, 'ens18', 'bc:24:11:00:00:01', bond_member('bc:24:11:00:00:01'), master='bond0'),
         card(3, 'ens19', 'bc:24:11:00:00:01', bond_member('bc:24:11:00:00:02'), master='bond0'),
@@ -73,7 +73,7 @@ def test_an_address_that_was_set_is_not_the_permanent_one():
     assert (found['eno1'].mac, found['eno1'].permanent_mac) == ('02:00:00:00:00:01', '3C:EC:EF:01:02:03')
 
 
-def test_what_guests_and_the_node_itself_make_is_left_out():
+def test_virtual_interfaces_of_guests_and_of_the_node_are_left_out():
     assert len(json.loads(GUESTS)) > 1500
     assert list(nics(GUESTS)) == ['eno1']
 
@@ -322,18 +322,21 @@ GOOD = {'user': 'root', 'password': 'secret'}
         ({'user': 'root\n'}, 'user'),
         ({'port': 0}, 'not a port'),
         ({'port': 65536}, 'not a port'),
-        ({'timeout': 0}, 'time limit'),
-        ({'timeout': float('nan')}, 'time limit'),
+        ({'timeout': 0}, 'not a valid timeout'),
+        ({'timeout': float('nan')}, 'not a valid timeout'),
         ({'host_keys': ('nonsense',)}, 'SSH host keys'),
         ({'password': None, 'private_key': 'nonsense'}, 'not in PEM form'),
-        ({'password': None, 'private_key': pem('ed25519')[:150]}, 'garbled'),
-        ({'password': None, 'private_key': pem('rsa', 0, '', 'PKCS8').replace('a', 'b')}, 'garbled'),
+        ({'password': None, 'private_key': pem('ed25519')[:150]}, 'damaged'),
+        ({'password': None, 'private_key': pem('rsa', 0, '', 'PKCS8').replace('a', 'b')}, 'damaged'),
         ({'password': None, 'private_key': 'PuTTY-User-Key-File-3: ssh-ed25519'}, 'PuTTY'),
         ({'password': None, 'private_key': 'ssh-ed25519 AAAA root@pve1'}, 'public key'),
         ({'password': None, 'private_key': pem('ed25519', 0, 'geheim')}, 'is encrypted'),
         ({'password': None, 'private_key': pem('rsa', 0, 'geheim', 'PKCS8')}, 'is encrypted'),
-        ({'password': None, 'private_key': pem('ed25519', 0, 'geheim'), 'passphrase': 'falsch'}, 'does not open'),
-        ({'password': None, 'private_key': pem('rsa', 0, 'geheim', 'PKCS8'), 'passphrase': 'falsch'}, 'does not open'),
+        ({'password': None, 'private_key': pem('ed25519', 0, 'geheim'), 'passphrase': 'falsch'}, 'does not decrypt'),
+        (
+            {'password': None, 'private_key': pem('rsa', 0, 'geheim', 'PKCS8'), 'passphrase': 'falsch'},
+            'does not decrypt',
+        ),
     ],
 )
 def test_settings_that_cannot_be_used(settings, words):
@@ -345,7 +348,7 @@ def test_settings_that_cannot_be_used(settings, words):
 
 
 @pytest.mark.parametrize('host', ['', 'pve1:22', 'root@pve1', '[::1]', '10.0.0.1/24'])
-def test_what_is_no_host(host):
+def test_invalid_hosts(host):
     with pytest.raises(InvalidSSHSettingsError, match='not a host'):
         check_address(host)
 
@@ -371,7 +374,7 @@ def test_a_confirmed_key_is_the_only_one_of_its_host(before, confirmed, after):
 
 
 @pytest.mark.parametrize('line', ['', ED25519, f'*.example.com {ED25519}', '10.0.0.1 SHA256:' + 'A' * 43, 'x y z'])
-def test_what_cannot_be_confirmed(line):
+def test_keys_that_cannot_be_confirmed(line):
     with pytest.raises(InvalidSSHSettingsError):
         with_confirmed('', [line])
 

@@ -1,4 +1,4 @@
-"""Clusters that the real job has synced once. Tests look at what became of them; what they change is undone."""
+"""Clusters that the real job has synced once. Tests check the result; their own changes are rolled back."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -13,7 +13,7 @@ __all__ = ('GONE', 'fleet')
 
 # Was there in the first run, and is deleted before the next one.
 GONE = 190
-LONG = 'long-' + 'x' * 58  # 63 letters, the longest that Proxmox takes
+LONG = 'long-' + 'x' * 58  # 63 letters, the longest that Proxmox VE takes
 
 type Config = dict[str, Any]
 
@@ -130,7 +130,7 @@ def switched(pve: StandIn) -> None:
 
 
 def machines(pve: StandIn) -> None:
-    """The rows of virtual machines, by what is in their configuration."""
+    """The rows of virtual machines, by their configuration."""
     machine(pve, 100, 'shop.example.com', SHOP, pool='production')
     pve.set_ha(100, 'started')
     machine(pve, 101, 'defaults', NOTHING, running=False, node='pve2')

@@ -1,4 +1,4 @@
-"""What becomes of Proxmox's cluster, or of a host that is in none."""
+"""The cluster in NetBox of a Proxmox VE cluster, or of a stand-alone host."""
 
 import pytest
 
@@ -9,7 +9,7 @@ def test_the_cluster_bears_the_name_of_proxmoxs_or_of_the_host(lab9, solo, made)
     assert [synced.endpoint.cluster.name for synced in (lab9, solo, made)] == ['lab9', 'pveold8', 'fleet']
 
 
-def test_it_is_what_the_endpoint_says(lab9):
+def test_the_cluster_has_the_values_of_the_endpoint(lab9):
     cluster = lab9.endpoint.cluster
     assert (cluster.type.name, cluster.group.name, cluster.tenant.name) == ('Hypervisors', 'Labs', 'Research')
     assert cluster.scope == lab9.endpoint.site

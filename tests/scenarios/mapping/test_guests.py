@@ -81,11 +81,11 @@ def test_virtual_cpus(made, vmid, vcpus):
     assert made.vm(vmid).vcpus == Decimal(vcpus)
 
 
-def test_memory_is_what_runs(made):
+def test_memory_is_that_of_the_running_configuration(made):
     assert [made.vm(vmid).memory for vmid in (100, 101, 109, 200)] == [4096, 512, 2048, 1024]
 
 
-def test_it_starts_with_its_host_if_proxmox_says_so(made):
+def test_start_on_boot_follows_onboot(made):
     assert [made.vm(vmid).start_on_boot for vmid in (100, 101, 200, 201)] == ['on', 'off', 'on', 'off']
 
 

@@ -49,7 +49,7 @@ def test_vlans_on_open_vswitch_and_of_containers(made):
     assert vlans_of(made.nic(200, 'net1')) == (None, None, set())
 
 
-def test_vlans_are_those_of_the_group_else_of_the_site_else_global_ones_else_made(made, lab9, solo):
+def test_vlans_are_looked_up_in_the_group_then_in_the_site_then_globally_and_then_created(made, lab9, solo):
     assert made.nic(120, 'net0').untagged_vlan.name == 'servers'
     tagged = {vlan.vid: vlan for vlan in made.nic(120, 'net1').tagged_vlans.all()}
     assert (tagged[30].name, tagged[30].site) == ('global', None)

@@ -49,7 +49,7 @@ PVEOLD8 = PVE1 | {
 
 
 def seen(device) -> dict[str, tuple]:
-    """What its interfaces show, without those of the device type that Proxmox does not have."""
+    """What its interfaces show, without those of the device type that Proxmox VE does not have."""
     return {
         port.name: (
             port.type, port.enabled, port.mtu,

@@ -78,7 +78,7 @@ def nodes(draw, name: str, addresses=(), ssh=(True, False), shares=(True, False)
 
 @st.composite
 def bridges(draw, number: int, ports: list[str], addresses, shares) -> list[NodeInterface]:
-    """Bridges on the ports that are left, and what stands on them."""
+    """Bridges on the remaining ports, and the interfaces on these bridges."""
     ports, found = list(ports), []
     own = [f'10.0.0.{number}/24', f'fd00::{number}/64']
     for name in draw(st.lists(st.sampled_from(['vmbr0', 'vmbr1', 'vmbr2']), unique=True).map(sorted)):

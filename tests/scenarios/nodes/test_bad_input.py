@@ -70,7 +70,7 @@ def bridges_of(node: str) -> set[str]:
     return set(Interface.objects.filter(device__name=node, type='bridge').values_list('name', flat=True))
 
 
-def test_all_of_it_at_once(pve, endpoint, site, settled):
+def test_all_invalid_values_together(pve, endpoint, site, settled):
     switch = other_device('pve1', site)
     for name in ('a', 'b'):
         VLAN.objects.create(vid=40, name=f'in-{name}', group=VLANGroup.objects.create(name=name, slug=name, scope=site))
@@ -149,7 +149,7 @@ def device_type(model: str = 'R740') -> DeviceType:
     return DeviceType.objects.create(manufacturer=maker, model=model, slug=model.lower())
 
 
-def test_a_device_type_in_use_cannot_be_deleted_and_one_that_is_not_is_made_again(pve, endpoint, sync, settled):
+def test_a_device_type_in_use_cannot_be_deleted_and_one_that_is_not_is_created_again(pve, endpoint, sync, settled):
     chosen = device_type()
     endpoint.node_device_type = chosen
     endpoint.save()

@@ -68,7 +68,7 @@ def leave(pve, node: str):
         pve.cluster.changed()
 
 
-def test_an_interface_with_a_cable_stays_when_its_nic_is_missing_and_the_run_says_why(pve, lab, sync):
+def test_an_interface_with_a_cable_is_retained_and_reported_when_its_nic_is_missing(pve, lab, sync):
     sync(lab)
     cable = cabled(port('enp3s0'))
     pve.remove_interface('pve1', 'enp3s0')
@@ -84,7 +84,7 @@ def test_an_interface_with_a_cable_stays_when_its_nic_is_missing_and_the_run_say
     assert not Interface.objects.filter(name='enp3s0').exists()
 
 
-def test_a_management_port_and_other_things_made_by_hand_are_no_business_of_ours(pve, lab, sync):
+def test_interfaces_created_manually_are_left_unchanged(pve, lab, sync):
     sync(lab)
     Interface.objects.create(device=device(), name='iDRAC', type='1000base-t', mgmt_only=True, description='OOB')
     Interface.objects.create(device=device(), name='enp9s0', type='25gbase-x-sfp28')
@@ -96,7 +96,7 @@ def test_a_management_port_and_other_things_made_by_hand_are_no_business_of_ours
     assert list(Interface.objects.filter(name__in=('iDRAC', 'enp9s0')).values()) == before
 
 
-def test_a_port_that_a_user_marked_as_management_only_stays_when_its_nic_is_missing(pve, lab, sync):
+def test_a_port_that_a_user_marked_as_management_only_is_retained_when_its_nic_is_missing(pve, lab, sync):
     sync(lab)
     Interface.objects.filter(pk=port('enp3s0').pk).update(mgmt_only=True)
     pve.remove_interface('pve1', 'enp3s0')
@@ -138,7 +138,7 @@ def test_a_nic_that_is_called_otherwise_after_an_upgrade_keeps_its_cable(pve, ma
         assert not sync(endpoint).changes.exists()
 
 
-def test_without_ssh_a_nic_of_another_name_is_another_one_and_the_cable_stays_where_it_is(pve, lab, sync):
+def test_without_ssh_a_nic_of_another_name_is_another_one_and_the_cable_is_unchanged(pve, lab, sync):
     sync(lab)
     before = port('enp3s0')
     cable = cabled(before)

@@ -139,7 +139,7 @@ def test_the_only_candidate_or_a_notice(setup, expected, pve, endpoint, sync):
         assert doubts(run) == []
 
 
-def test_a_doubt_takes_nothing_away(pve, endpoint, sync):
+def test_an_uncertain_management_address_removes_nothing(pve, endpoint, sync):
     settled(sync, endpoint)
     before = primary()
     pve.set_interface('pve1', 'vmbr8', type='bridge', method='dhcp')
@@ -166,7 +166,7 @@ def test_another_lease_and_a_static_address_follow(pve, endpoint, sync):
     assert not IPAddress.objects.filter(pk=record.pk).exists()
 
 
-def test_a_choice_of_a_user_stays(pve, endpoint, sync):
+def test_a_choice_of_a_user_is_retained(pve, endpoint, sync):
     settled(sync, endpoint)
     device = Device.objects.get(name='pve1')
     interface = Interface.objects.get(device=device, name='eno1')
@@ -177,7 +177,7 @@ def test_a_choice_of_a_user_stays(pve, endpoint, sync):
     assert primary()[0] == '10.0.0.200/24'
 
 
-def test_an_address_that_cannot_be_read_takes_nothing_away(pve, endpoint, sync):
+def test_an_unreadable_management_address_removes_nothing(pve, endpoint, sync):
     settled(sync, endpoint)
     before = primary()
     pve.set_interface('pve1', 'eno1', cidr='10.0.0.300/24')

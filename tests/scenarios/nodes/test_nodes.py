@@ -1,4 +1,4 @@
-"""Nodes as devices: what they become, whose they are, and what happens when they go."""
+"""Nodes as devices: their values, their adoption, and their removal."""
 
 from dataclasses import replace
 
@@ -117,7 +117,7 @@ def test_a_guest_that_a_user_put_elsewhere_comes_back_with_its_device(site, take
     assert (vm.cluster.name, vm.device) == ('lab', device())
 
 
-def test_a_switch_of_the_same_name_is_a_candidate_and_stays_as_it_is(site, take):
+def test_a_switch_of_the_same_name_is_a_candidate_and_is_unchanged(site, take):
     switch = other_device('PVE1', site)
     before = (switch.cluster, switch.role, switch.status, switch.interfaces.count())
     run = take(inventory(WEB, nodes=(pve(),)))
@@ -243,7 +243,7 @@ def test_without_quorum_no_node_is_retired(take):
     assert not run.changes.exists()
 
 
-def test_nodes_that_are_no_longer_synced_stay_as_they_are(endpoint, take):
+def test_nodes_that_are_no_longer_synced_are_unchanged(endpoint, take):
     take(inventory(WEB, nodes=(pve(),)))
     endpoint.refresh_from_db()
     endpoint.sync_nodes = False
@@ -292,7 +292,7 @@ def test_one_refused_relation_does_not_keep_the_others_back(take, settings):
     assert port('eno1').primary_mac_address
 
 
-def test_the_device_type_stays_when_ssh_is_silent(take):
+def test_the_device_type_is_retained_when_ssh_is_silent(take):
     take(inventory(nodes=(pve(hardware=hardware()),)))
     take(inventory(nodes=(pve(hardware=None),)))
     assert (device().device_type.model, device().serial) == ('R740', '7XK2M93')

@@ -34,7 +34,7 @@ def nodes(*bearers: int):
 
 
 def gateways() -> dict[str, str]:
-    """The roles of the gateway's addresses, by what they are assigned to."""
+    """The roles of the gateway's addresses, by the object to which they are assigned."""
     found = IPAddress.objects.filter(address=GATEWAY)
     return {
         str(ip.assigned_object and getattr(ip.assigned_object, 'device', ip.assigned_object)): ip.role for ip in found
@@ -62,7 +62,7 @@ def test_the_one_that_had_it_alone_shares_it_then(take, first):
     assert str(alone.assigned_object.device) == f'pve{first}'
 
 
-def test_one_that_loses_it_takes_it_from_nobody(take):
+def test_a_node_that_loses_a_shared_address_leaves_the_records_of_others(take):
     take(inventory(nodes=nodes(1, 2, 3)))
     take(inventory(nodes=nodes(1, 3)))
     assert gateways() == {'pve1': 'anycast', 'pve3': 'anycast'}
@@ -79,7 +79,7 @@ def test_it_moves_on_from_one_that_loses_it_when_others_get_it(take):
     assert str(moved.assigned_object.device) == 'pve1'
 
 
-def test_a_role_by_a_user_stays(take):
+def test_a_role_by_a_user_is_retained(take):
     take(inventory(nodes=nodes(1, 2)))
     IPAddress.objects.filter(address=GATEWAY).update(role='vip')
     take(inventory(nodes=nodes(1, 2, 3)))
@@ -94,7 +94,7 @@ def test_a_record_that_documents_it_is_taken_once(take):
     assert (str(mine.assigned_object.device), mine.description) == ('pve1', 'gateway of web')
 
 
-def test_what_another_device_has_alone_is_a_conflict_and_what_it_shares_is_none(site, take):
+def test_an_address_of_another_device_is_a_conflict_unless_its_role_permits_sharing(site, take):
     router = Interface.objects.create(device=other_device('router', site), name='1', type='other')
     held = IPAddress.objects.create(address=GATEWAY, assigned_object=router)
     run = take(inventory(nodes=nodes(1, 2)))

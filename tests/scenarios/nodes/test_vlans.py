@@ -59,7 +59,7 @@ def test_trunks_and_a_native_vlan(site, take):
     assert not interface().tagged_vlans.exists()
 
 
-def test_missing_vlans_are_made_where_the_endpoint_says(site, endpoint, take):
+def test_missing_vlans_are_created_where_the_endpoint_says(site, endpoint, take):
     endpoint.create_vlans = True
     endpoint.save()
     take(tagged(vlan_tag=20))
@@ -72,7 +72,7 @@ def test_missing_vlans_are_made_where_the_endpoint_says(site, endpoint, take):
     assert VLAN.objects.get(vid=30).group == endpoint.vlan_group
 
 
-def test_the_group_of_a_rule_is_where_the_vlans_of_its_guests_are_and_are_made(site, endpoint, take):
+def test_vlans_of_guests_are_looked_up_and_created_in_the_group_of_the_rule(site, endpoint, take):
     # Of another site: NetBox does not offer what is in it, a rule may all the same.
     paris = Site.objects.create(name='Paris', slug='paris')
     fabric = VLANGroup.objects.create(name='Fabric', slug='fabric', scope=paris)

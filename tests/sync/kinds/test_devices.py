@@ -74,16 +74,16 @@ def test_the_device_in_the_cluster_comes_before_others_of_the_name():
     ('values', 'words'),
     [
         ({}, 'it has the same name, but is in another cluster or has another role.'),
-        ({}, "If it is this node, put it into the endpoint's cluster or give it the role of the nodes."),
-        ({}, 'If it is another machine, rename it.'),
+        ({}, '"Link to This Device" if it is this node'),
+        ({}, '"Create Under Another Name" if it is another machine.'),
         ({'site': ELSEWHERE}, 'it has the same name, but is at the site "Bonn".'),
-        ({'site': ELSEWHERE}, 'If it is this node, move it to the site "Berlin" and put it into'),
-        ({'site': ELSEWHERE}, 'If it is another machine, rename it or put it into its own cluster.'),
+        ({'site': ELSEWHERE}, '"Link to This Device" if it is this node'),
+        ({'site': ELSEWHERE}, '"Create Separately" if it is another machine.'),
         ({'site': ELSEWHERE, 'name': 'x', 'serial': SERIAL}, 'it has the same serial number, but'),
-        ({'site': ELSEWHERE, 'name': 'x', 'serial': SERIAL}, 'another machine, correct its serial number.'),
+        ({'site': ELSEWHERE, 'name': 'x', 'serial': SERIAL}, '"Create Separately" if it is another machine.'),
     ],
 )
-def test_what_is_only_alike_is_a_candidate(values, words):
+def test_a_similar_device_is_a_candidate(values, words):
     world = World()
     pointer = world.device(**values)
     ((action, candidate, reason),) = world.found()
@@ -91,7 +91,7 @@ def test_what_is_only_alike_is_a_candidate(values, words):
     assert words in reason
 
 
-def test_several_candidates_say_so():
+def test_several_candidates_are_mentioned():
     world = World()
     world.device()
     world.device(site=ELSEWHERE)
@@ -122,7 +122,7 @@ def test_a_node_of_another_endpoint_at_the_same_site_is_a_conflict():
 def test_nodes_need_a_site():
     made = plan(inventory(), settings=replace(SETTINGS, sync_nodes=True))
     assert 'device' not in made.counts
-    assert made.notices[0].message.startswith('Nodes are not synced: NetBox requires a site')
+    assert made.notices[0].message.startswith('Nodes are not synchronized: NetBox requires a site')
     assert plan(inventory(), settings=SETTINGS).notices == ()
 
 

@@ -11,7 +11,7 @@ def vm_of(netbox):
     return netbox.object('vm', 'qemu/100').values
 
 
-def test_backup_coverage_follows_the_jobs_and_stays_while_it_is_unknown():
+def test_backup_coverage_follows_the_jobs_and_is_retained_while_it_is_unknown():
     netbox = NetBox()
     netbox.sync(inventory(guest(100)))
     assert vm_of(netbox)['cf_proxmox_backed_up'] is True
@@ -45,7 +45,7 @@ def test_a_silent_agent_takes_no_dns_name_away():
     assert not plan(inventory(guest(100)), netbox.existing).changes
 
 
-def test_a_dns_name_of_a_user_stays():
+def test_a_dns_name_of_a_user_is_retained():
     netbox = NetBox()
     netbox.sync(inventory(guest(100, host_name='web')))
     address = netbox.bindings['ip', 'qemu/100/10.0.0.5'].pointer

@@ -25,7 +25,7 @@ def estates(draw):
 
 
 def content(netbox: NetBox) -> dict:
-    """What NetBox holds of what is there, without what was retired."""
+    """The objects in NetBox without retired ones."""
     return {
         key: netbox.records[bound.kind][bound.pointer].values
         for key, bound in netbox.bindings.items()
@@ -47,7 +47,7 @@ def test_after_a_sync_nothing_is_left_to_do(rounds):
 
 @quick
 @given(inv=estates(), broken=faults())
-def test_what_cannot_be_read_any_more_changes_nothing(inv, broken):
+def test_values_that_become_unreadable_change_nothing(inv, broken):
     netbox = NetBox()
     netbox.sync(inv, SYNCED)
     before = content(netbox)
@@ -57,7 +57,7 @@ def test_what_cannot_be_read_any_more_changes_nothing(inv, broken):
 
 @quick
 @given(inv=estates(), gone=st.sampled_from(NAMES))
-def test_a_node_that_leaves_and_comes_back_is_what_it_was(inv, gone):
+def test_a_node_that_returns_is_revived(inv, gone):
     netbox = NetBox()
     netbox.sync(inv, SYNCED)
     before = content(netbox)
@@ -68,7 +68,7 @@ def test_a_node_that_leaves_and_comes_back_is_what_it_was(inv, gone):
     assert {key: entry.pointer for key, entry in netbox.bindings.items()} == bound
 
 
-def test_of_several_records_that_an_address_may_take_it_takes_one_for_good():
+def test_an_address_with_several_possible_records_always_takes_the_same_one():
     def pve(name, *addresses):
         return node(name, interfaces=(node_interface('nat', addresses=tuple(map(ip_interface, addresses))),))
 
@@ -81,7 +81,7 @@ def test_of_several_records_that_an_address_may_take_it_takes_one_for_good():
     assert plan(moved, netbox.existing, SYNCED).changes == ()
 
 
-def test_a_leased_address_stays_while_the_address_that_the_cluster_uses_cannot_be_read():
+def test_a_leased_address_is_retained_while_the_address_that_the_cluster_uses_cannot_be_read():
     # No interface asks for an address, so it is on the only bridge.
     leasing = node('pve2', address='10.0.0.2', interfaces=(node_interface('vmbr0', InterfaceType.BRIDGE),))
     netbox = NetBox()
@@ -96,7 +96,7 @@ def test_a_leased_address_stays_while_the_address_that_the_cluster_uses_cannot_b
     ]
 
 
-def test_a_former_address_stays_while_the_address_that_the_cluster_uses_cannot_be_read():
+def test_a_former_address_is_retained_while_the_address_that_the_cluster_uses_cannot_be_read():
     def pve(address, text):
         port = node_interface('vmbr0', InterfaceType.BRIDGE, addresses=(ip_interface(text),))
         return inventory(nodes=(node('pve2', address=address, interfaces=(port,)),))

@@ -69,14 +69,14 @@ def test_an_ordinary_address_belongs_to_one_guest():
     found = world.outcome(reporting(100, f'{HOST}/24', '10.0.0.8/24'), reporting(101, f'{HOST}/24', '10.0.0.9/24'))
     assert found[A] == (Action.CREATE, None)
     assert found[B][0] is Action.CONFLICT
-    assert f'{HOST} is claimed by qemu/100 as well, which keeps or gets it.' in found[B][1]
+    assert f'{HOST} is also configured on qemu/100, which has precedence.' in found[B][1]
 
 
 def test_the_guest_that_reports_it_comes_before_one_that_is_only_configured_with_it():
     found = World().outcome(configured(100), reporting(101))
     assert found[B] == (Action.CREATE, None)
     assert found[A][0] is Action.CONFLICT
-    assert f'{HOST} is claimed by qemu/101 as well' in found[A][1]
+    assert f'{HOST} is also configured on qemu/101' in found[A][1]
     # The first one gets it if neither does, or both do.
     for claims in ((configured(100), configured(101)), (reporting(100), reporting(101))):
         found = World().outcome(*claims)
@@ -97,7 +97,7 @@ def test_an_unassigned_record_is_taken_and_several_are_a_conflict():
     world.address()
     action, reason = world.outcome(reporting(100))[A]
     assert action is Action.CONFLICT
-    assert reason == f'NetBox has 2 unassigned records of {HOST}. Keep one of them.'
+    assert reason == f'NetBox has 2 unassigned records of {HOST}. Delete the duplicates in NetBox.'
     (change,) = [change for change in plan(inventory(reporting(100)), world.existing).changes if change.key == A]
     assert change.pointer == first
 
@@ -115,8 +115,8 @@ def test_a_record_on_something_else_is_never_taken():
     action, reason = world.outcome(reporting(100))[A]
     assert action is Action.CONFLICT
     assert reason == (
-        f'{HOST} belongs to {GROUP} in NetBox. If that is wrong, unassign it in NetBox; if both are right, put them '
-        'into different VRFs.'
+        f'{HOST} is assigned to {GROUP} in NetBox. If the address belongs here, select "Move Address Here". If '
+        'both are correct, select "Use Another VRF".'
     )
     assert world.outcome(reporting(100), foreign={pointer: '7'})[A][1].endswith('another endpoint (ID 7).')
 
@@ -126,7 +126,7 @@ def test_a_record_that_a_user_unassigned_is_not_taken_from_the_guest_that_is_bou
     world.edit('ip', world.object('ip', A).pointer, assigned_object=None)
     action, reason = world.outcome(guest(100, 'vm100', ()), configured(102))[f'qemu/102/{HOST}']
     assert action is Action.CONFLICT
-    assert reason.startswith(f'{HOST} belongs to another guest in NetBox.')
+    assert reason.startswith(f'{HOST} is assigned to another guest in NetBox.')
 
 
 def test_a_record_of_a_machine_that_is_retired_elsewhere_is_free():
@@ -171,7 +171,7 @@ def test_a_record_whose_absence_is_only_counted_is_not_free():
     world = World(reporting(100))
     action, reason = world.outcome(guest(100, 'vm100', ()), configured(101))[B]
     assert action is Action.CONFLICT
-    assert reason.startswith(f'{HOST} belongs to ')
+    assert reason.startswith(f'{HOST} is assigned to ')
 
 
 def test_an_unmanaged_record_is_never_taken():
@@ -268,7 +268,7 @@ def test_a_virtual_address_on_two_guests_at_once_is_a_conflict():
     world = virtual(reporting(100), reporting(101, '10.0.0.9/24'))
     action, reason = world.outcome(reporting(100), reporting(101))[B]
     assert action is Action.CONFLICT
-    assert f'{HOST} is a virtual address in NetBox, and it is seen on qemu/100 at the same time.' in reason
+    assert f'{HOST} is a virtual address in NetBox, and qemu/100 reports it at the same time.' in reason
 
 
 def test_a_virtual_address_of_something_else_is_not_taken():
@@ -276,7 +276,7 @@ def test_a_virtual_address_of_something_else_is_not_taken():
     world.address(role='vrrp', assigned_object=GROUP)
     action, reason = world.outcome(reporting(100))[A]
     assert action is Action.CONFLICT
-    assert 'belongs to ' in reason
+    assert 'is assigned to ' in reason
 
 
 def test_each_guest_keeps_the_record_of_a_virtual_address_that_it_has():
@@ -300,7 +300,7 @@ def test_a_virtual_address_that_a_user_gave_to_something_else_is_not_taken_back(
         world.edit('ip', pointer, assigned_object=holder)
         action, reason = world.outcome(reporting(100), reporting(101, '10.0.0.9/24'))[A]
         assert action is Action.CONFLICT
-        assert reason.startswith(f'{HOST} belongs to {holder} in NetBox.')
+        assert reason.startswith(f'{HOST} is assigned to {holder} in NetBox.')
 
 
 def test_a_guest_that_is_bound_to_a_record_of_a_virtual_address_leaves_others_to_others():
@@ -412,7 +412,7 @@ def test_a_guest_does_not_take_the_address_of_a_node(nodes):
     made = plan(inventory(reporting(100), nodes=found), world.existing, NODES)
     (change,) = [change for change in made.changes if change.kind == 'ip']
     assert (change.key, change.action) == (A, Action.CONFLICT)
-    assert 'is claimed by node/pve1 as well' in change.reason
+    assert 'is also configured on node/pve1' in change.reason
 
 
 # The limit of addresses

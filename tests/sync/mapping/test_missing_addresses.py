@@ -116,7 +116,7 @@ def test_an_address_that_may_be_on_an_unreadable_nic_waits_with_a_notice():
     assert after(REPORTED, one({'net1': addresses(running=OFF)}, guest_only=(bridge,))) == (1, ())
 
 
-def test_an_address_stays_on_a_nic_that_has_another_key_and_cannot_be_read():
+def test_an_address_is_retained_on_a_nic_that_has_another_key_and_cannot_be_read():
     mac = TWO.nics[0].mac
     moved = guest(100, 'web', config=config(nics=(nic('net2', mac),)), addresses={'net2': addresses(running=OFF)})
     assert after(REPORTED, moved) == (None, ())
@@ -257,7 +257,7 @@ def test_an_address_that_another_guest_reports_is_missing_unless_both_may_have_i
     assert made.refreshed.get(bound.pk, {}).get(ABSENT) == (None if is_missing else 1)
 
 
-def test_an_absent_address_whose_record_was_deleted_in_netbox_is_in_the_way_of_nobody():
+def test_an_absent_address_whose_record_was_deleted_blocks_no_other_guest():
     netbox = NetBox()
     netbox.sync(inventory(REPORTED, guest(101, 'db', ('10.0.0.6/24',))))
     del netbox.records['ip'][netbox.bindings[KEY].pointer]
@@ -305,7 +305,7 @@ def test_an_address_in_another_vrf_is_another_address():
     assert made.refreshed[netbox.bindings[KEY].pk][ABSENT] == 1
 
 
-def test_addresses_of_a_node_and_of_a_replaced_machine_are_missing_at_once():
+def test_addresses_of_a_node_and_of_a_replaced_machine_are_missing_immediately():
     uuids = 'aaaaaaaa-0000-4000-8000-000000000001', 'bbbbbbbb-0000-4000-8000-000000000002'
     machines = [
         guest(100, f'vm{number}', (f'{HOST}/24',), config=config(uuid=uuid, created=number, nics=(nic(mac=mac),)))

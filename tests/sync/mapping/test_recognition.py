@@ -84,17 +84,18 @@ def test_a_vm_id_a_uuid_or_name_and_mac_address_prove_a_machine(evidence):
 @pytest.mark.parametrize(
     ('record', 'words'),
     [
-        ({}, 'it has the same name. No virtual machine'),
-        ({}, f'give one of its interfaces the MAC address {MAC}, set its serial number to the SMBIOS UUID {UUID}'),
-        ({}, 'If it is another machine, rename it.'),
-        ({'name': 'x', 'macs': (MAC,)}, f'the MAC address {MAC}. Against it: it has another name.'),
-        ({'name': 'x', 'macs': (MAC,)}, 'If it is another machine, remove the MAC address from it.'),
-        ({'macs': (MAC,), 'cf_vmid': 300}, 'Against it: it has the VM ID 300.'),
-        ({'serial': OTHER}, f'Against it: its serial number is another SMBIOS UUID ({OTHER}).'),
-        ({}, 'turn on "adopt by name" for the endpoint'),
+        ({}, 'Evidence: same name. No virtual machine'),
+        (
+            {},
+            '"Link to This VM" if it is this guest, "Create Separately" if it is another machine, "Ignore This Guest"',
+        ),
+        ({'name': 'x', 'macs': (MAC,)}, f'MAC address {MAC}. However, the names differ.'),
+        ({'macs': (MAC,), 'cf_vmid': 300}, 'However, its VM ID is 300.'),
+        ({'serial': OTHER}, f'However, its serial number is another SMBIOS UUID ({OTHER}).'),
+        ({}, 'The endpoint setting "adopt by name" links such guests automatically.'),
     ],
 )
-def test_what_is_only_alike_is_a_candidate_with_what_speaks_for_and_against_it(record, words):
+def test_a_candidate_has_a_reason_with_the_evidence_and_the_decisions(record, words):
     world = World()
     pointer = world.vm(**record)
     action, candidate, reason = only(world)
@@ -119,16 +120,15 @@ def test_another_machine_is_no_candidate(record, guests):
 def test_a_serial_number_that_is_no_uuid_is_no_evidence():
     world = World()
     world.vm(serial='SN-1234')
-    assert 'Against it' not in only(world)[2]
+    assert 'However' not in only(world)[2]
 
 
-def test_a_container_has_neither_uuid_nor_serial_number_to_set():
+def test_the_reason_of_a_container_does_not_mention_a_uuid():
     world = World()
     world.vm()
     reason = only(world, vm(uuid=None, type=GuestType.LXC, macs=()))[2]
     assert 'SMBIOS' not in reason
-    assert 'give one of its interfaces' not in reason
-    assert 'set its custom field "vmid" to 100 (REST API)' in reason
+    assert 'Evidence: same name.' in reason
 
 
 def test_adopting_by_name_needs_one_machine_one_guest_and_nothing_against_it():
@@ -141,7 +141,7 @@ def test_adopting_by_name_needs_one_machine_one_guest_and_nothing_against_it():
         'qemu/100': [Action.CANDIDATE],
         'qemu/101': [Action.CANDIDATE],
     }
-    assert 'It may be qemu/101 as well.' in both['qemu/100'][0][2]
+    assert 'The virtual machine may also be qemu/101.' in both['qemu/100'][0][2]
     assert 'adopt by name' not in both['qemu/100'][0][2]
     # A namesake that is not synced
     templates = found(world, vm(), vm(101, template=True), settings=BY_NAME)
@@ -157,7 +157,7 @@ def test_two_machines_that_may_be_a_guest_are_two_candidates():
     first, second = world.vm(), world.vm('x', (MAC,))
     entries = found(world, settings=BY_NAME)['qemu/100']
     assert {entry[1] for entry in entries} == {first, second}
-    assert 'The guest may be "x" as well.' in entries[0][2]
+    assert 'The guest may also be "x".' in entries[0][2]
 
 
 def test_a_namesake_with_a_machine_of_its_own_does_not_matter():
@@ -179,15 +179,15 @@ def test_several_machines_with_the_evidence_are_candidates():
     assert one[0] is other[0] is Action.CANDIDATE
     assert one[1] != other[1]
     reason = one[2]
-    assert reason.startswith(f'2 virtual machines in this cluster have the serial number {UUID}: "a", "b".')
+    assert reason.startswith(f'2 virtual machines in this cluster may be this guest (serial number {UUID}): "a", "b".')
     world = World()
     world.vm('web', (MAC,))
     world.vm('web', (MAC,))
-    assert 'have the name "web" and a MAC address of this guest' in next(iter(found(world).values()))[0][2]
+    assert '(name "web" and a MAC address of the guest)' in next(iter(found(world).values()))[0][2]
     world = World()
     world.vm('a', cf_vmid=100)
     world.vm('b', cf_vmid=100)
-    assert 'have the VM ID 100' in next(iter(found(world).values()))[0][2]
+    assert '(VM ID 100)' in next(iter(found(world).values()))[0][2]
 
 
 def test_copies_of_a_machine_share_a_candidate_unless_the_name_decides():
@@ -196,7 +196,7 @@ def test_copies_of_a_machine_share_a_candidate_unless_the_name_decides():
     copies = vm(), vm(101, 'copy', (SECOND,))
     entries = found(world, *copies)
     assert [entries[key][0][:2] for key in ('qemu/100', 'qemu/101')] == [(Action.CANDIDATE, pointer)] * 2
-    assert 'The same is true of qemu/101, so it is not clear' in entries['qemu/100'][0][2]
+    assert 'The same applies to qemu/101.' in entries['qemu/100'][0][2]
     world.edit('vm', pointer, name='copy')
     entries = found(world, *copies)
     assert entries['qemu/101'][0][:2] == (Action.ADOPT, pointer)
@@ -222,10 +222,9 @@ def test_machines_of_ignored_guests_and_other_endpoints_are_no_candidates():
 @pytest.mark.parametrize(
     ('record', 'words'),
     [
-        ({'serial': UUID}, f'"x" of the cluster "other" may be this guest: it has the SMBIOS UUID {UUID}'),
-        ({'serial': UUID}, "If it is this guest, move it to this endpoint's cluster. If it is another machine, change"),
-        ({'macs': (MAC,)}, 'move it to this endpoint\'s cluster and set its custom field "vmid" to 100 (REST API)'),
-        ({'name': 'web', 'macs': (MAC,)}, f'it has the same name and the MAC address {MAC}'),
+        ({'serial': UUID}, f'"x" of the cluster "other" may be this guest. Evidence: SMBIOS UUID {UUID}'),
+        ({'macs': (MAC,)}, f'Evidence: MAC address {MAC}.'),
+        ({'name': 'web', 'macs': (MAC,)}, f'Evidence: same name, MAC address {MAC}'),
     ],
 )
 def test_a_machine_in_another_cluster_is_a_candidate_by_its_uuid_or_all_mac_addresses(record, words):
@@ -240,7 +239,7 @@ def test_a_machine_outside_of_all_clusters_is_named_so():
     world = World()
     pointer = world.vm_elsewhere('x', serial=UUID)
     world.edit('vm', pointer, cluster=None)
-    assert '"x" outside of all clusters may be' in only(world)[2]
+    assert '"x" without a cluster may be' in only(world)[2]
 
 
 @pytest.mark.parametrize(
@@ -267,4 +266,4 @@ def test_an_ignored_machine_in_another_cluster_is_no_candidate():
 def test_several_mac_addresses_are_listed():
     world = World()
     world.vm('x', (MAC, SECOND))
-    assert f'it has the MAC addresses {MAC}, {SECOND}.' in only(world, vm(macs=(MAC, SECOND)))[2]
+    assert f'Evidence: MAC addresses {MAC}, {SECOND}.' in only(world, vm(macs=(MAC, SECOND)))[2]

@@ -177,7 +177,7 @@ def test_a_vlan_of_another_site_is_not_meant():
     assert Lookup(book(other), GROUP).find(20, ()) == ()
 
 
-def test_what_is_missing_is_made_in_the_group_else_in_the_site():
+def test_missing_vlans_are_created_in_the_group_or_in_the_site():
     in_group, at_site, everywhere = (
         Lookup(VlanIndex(site=site, creates=True), group).find(20, ())[0]
         for group, site in ((GROUP, SITE), (None, SITE), (None, None))
