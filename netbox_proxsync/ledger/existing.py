@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
+from itertools import chain
 
 from extras.models import CustomField
 from ipam.models import Prefix
@@ -110,14 +111,9 @@ def kept_addresses(bindings: Iterable[Bound], desired: Desired, settings: Settin
 
 def wanted_shared(items: Iterable[Item]) -> set[Shared]:
     """The shared objects that items refer to."""
-    wanted = set()
-    for item in items:
-        for value in item.values.values():
-            if isinstance(value, Shared):
-                wanted.add(value)
-            elif isinstance(value, frozenset):
-                wanted.update(element for element in value if isinstance(element, Shared))
-    return wanted
+    values = list(chain.from_iterable(item.values.values() for item in items))
+    elements = chain.from_iterable({value for value in values if isinstance(value, frozenset)})
+    return {value for value in chain(values, elements) if isinstance(value, Shared)}
 
 
 def load_prefixes(hosts: set[str]) -> dict[str, tuple[PrefixCandidate, ...]]:

@@ -17,14 +17,23 @@ from taggit.managers import TaggableManager
 
 from ..sync.values import Pointer, Value, decimal_text, plain_lines
 
-__all__ = ('is_set', 'pointer_to', 'read', 'read_all', 'write')
+__all__ = ('is_set', 'keep_pointers', 'pointer_to', 'read', 'read_all', 'write')
 
 CUSTOM = 'cf_'
+# Where `keep_pointers` keeps the pointer to an object.
+POINTER = '_proxsync_pointer'
 
 
 def pointer_to(instance: models.Model) -> Pointer:
     """A pointer to an object, with the label that NetBox shows."""
-    return Pointer(instance._meta.label_lower, instance.pk, str(instance))
+    kept: Pointer | None = instance.__dict__.get(POINTER)
+    return kept or Pointer(instance._meta.label_lower, instance.pk, str(instance))
+
+
+def keep_pointers(instances: Iterable[models.Model]) -> None:
+    """Let `pointer_to` create only one pointer to each of some objects, which are not changed from now on."""
+    for instance in instances:
+        instance.__dict__[POINTER] = pointer_to(instance)
 
 
 def read(instance: models.Model, name: str) -> Value:
@@ -125,7 +134,7 @@ def foreign_pointer(instance: models.Model, field: 'models.ForeignKey[Any, Any]'
     if pk is None:
         return None
     related = field.get_cached_value(instance, default=None)
-    return Pointer(field.related_model._meta.label_lower, pk, '' if related is None else str(related))
+    return Pointer(field.related_model._meta.label_lower, pk) if related is None else pointer_to(related)
 
 
 def generic_pointer(instance: models.Model, field: GenericForeignKey) -> Pointer | None:
@@ -137,5 +146,6 @@ def generic_pointer(instance: models.Model, field: GenericForeignKey) -> Pointer
     object_type = ContentType.objects.get_for_id(object_type_id)
     # Django would compare the types of both each time.
     related = field.get_cached_value(instance, default=None)
-    label = '' if related is None or related.pk != pk else str(related)
-    return Pointer(f'{object_type.app_label}.{object_type.model}', pk, label)
+    if related is not None and related.pk == pk:
+        return pointer_to(related)
+    return Pointer(f'{object_type.app_label}.{object_type.model}', pk)

@@ -155,6 +155,8 @@ class GuestRecorder(GuestStateRecorder):
         self.fingerprints = RowFingerprints(is_quick)
         self.loaded = loaded
         self.loaded_machines = machines or {}
+        # What was read of the guests, by key: a run that changes something records it twice.
+        self._columns: dict[str, dict[str, Any]] = {}
 
     def record_all(self, read_at: datetime) -> bool:
         """
@@ -206,7 +208,12 @@ class GuestRecorder(GuestStateRecorder):
             row = rows.get(key) or ProxmoxGuest(endpoint=self.endpoint, type=str(guest.type), vmid=guest.vmid)
             # Before the other columns, which state whether it could be read by the previous run.
             row_fingerprint = self.fingerprints.of(guest, row)
-            values = {**columns_with_last_known(row, guest, read_before), 'row_fingerprint': row_fingerprint}
+            if key not in self._columns:
+                self._columns[key] = guest_columns(guest)
+            values = {
+                **columns_with_last_known(row, guest, self._columns[key], read_before),
+                'row_fingerprint': row_fingerprint,
+            }
             if assign_if_changed(row, {**values, **self.state_columns(row, self.standings.of(guest), machines)}):
                 yield row
 
@@ -260,14 +267,16 @@ def assign_if_changed(row: ProxmoxGuest, values: dict[str, Any]) -> bool:
     return row._state.adding or before != values
 
 
-def columns_with_last_known(row: ProxmoxGuest, guest: Guest, read_before: datetime | None) -> dict[str, Any]:
+def columns_with_last_known(
+    row: ProxmoxGuest, guest: Guest, values: dict[str, Any], read_before: datetime | None
+) -> dict[str, Any]:
     """
     The columns of a guest; if something could not be read (a node is offline), with the values that the row holds.
 
     Args:
+        values: As `guest_columns` returns them.
         read_before: When the guests were last read before this run.
     """
-    values = guest_columns(guest)
     unread = [name for name in ('name', 'status', 'tags', 'template') if not known(getattr(guest, name))]
     kept = {name: getattr(row, name) for name in unread}
     details = {name: row.details[name] for name in LISTED if not known(getattr(guest, name)) and row.details.get(name)}

@@ -15,7 +15,8 @@ from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
 from ..sync.guest_identity import is_another_machine
 from ..sync.hints import GuestHints
 from ..sync.state import Bound, Item
-from .bindings import bound_from, content_types
+from .bindings import BindingRow, bound_from, content_types
+from .object_loading import rows_of
 
 __all__ = ('DepartedUnit', 'load_departed', 'new_guests', 'unbound_elsewhere')
 
@@ -70,8 +71,9 @@ def units_of(keys: Sequence[tuple[int, str]]) -> tuple[DepartedUnit, ...]:
     wanted, types = set(keys), content_types()
     rows = Binding.objects.filter(endpoint__in={pk for pk, _unit in keys}, unit__in={unit for _pk, unit in keys})
     units: dict[tuple[int, str], list[Bound]] = {}
-    for row in rows.order_by('pk'):
-        units.setdefault((row.endpoint_id, row.unit), []).append(bound_from(row, types))
+    for endpoint_id, *columns in rows_of(rows.order_by('pk'), ('endpoint_id', *BindingRow._fields)):
+        row = BindingRow(*columns)
+        units.setdefault((endpoint_id, row.unit), []).append(bound_from(row, types))
     return tuple(
         DepartedUnit(
             root=next(bound for bound in found if bound.kind == 'vm'),

@@ -25,12 +25,14 @@ from ..sync.kinds.device import DeviceHints
 from ..sync.settings import Settings
 from ..sync.state import Departed, Desired, Item, Record
 from ..sync.values import Pointer
-from .fields import is_set, pointer_to, read_all
+from .fields import is_set, keep_pointers, pointer_to, read_all
 from .netbox_models import model_named
+from .object_loading import load_objects
 from .outside_matches import DepartedUnit, unbound_elsewhere
 from .record_hints import RecordHintsReader
 from .related_objects import RelatedObjects
 from .requirements import CustomFields, load_custom_fields
+from .sql_arrays import elements
 
 __all__ = ('RecordReader',)
 
@@ -96,14 +98,15 @@ class RecordReader:
         """The objects within the scope of the endpoint, by kind."""
         for kind in KINDS.values():
             rows = self.beyond_parts[kind.name]() if kind.name in self.beyond_parts else self.parts(kind)
-            self.rows[kind.name] = list(rows.order_by('pk'))
-        elsewhere = list(self.devices_elsewhere().order_by('pk'))
+            self.rows[kind.name] = load_objects(rows.order_by('pk'))
+        elsewhere = load_objects(self.devices_elsewhere().order_by('pk'))
         related = self.related
         for loaded in (*self.rows.values(), elsewhere):
             related.add(loaded)
         for name, loaded in self.rows.items():
             attach_relations(related, KINDS[name], loaded)
         attach_relations(related, KINDS[DEVICE], elsewhere)
+        keep_pointers(related)
         clusters = self.rows[CLUSTER]
         self.cluster = clusters[0] if len(clusters) == 1 else None
         hints = RecordHintsReader(self.rows[MAC])
@@ -177,13 +180,12 @@ class RecordReader:
             holder = model_named(KINDS[name].model)
             if kind.holder is None or holder_lookup(model, kind.holder, holder) is None:
                 continue
-            field = model._meta.get_field(kind.holder)
+            field, pks = model._meta.get_field(kind.holder), elements((row.pk for row in rows), 'bigint')
             if isinstance(field, GenericForeignKey):
-                pks = [row.pk for row in rows]
                 object_type = ContentType.objects.get_for_model(holder)
                 found |= Q(**{field.ct_field: object_type, f'{field.fk_field}__in': pks})
             else:
-                found |= Q(**{f'{kind.holder}__in': rows})
+                found |= Q(**{f'{kind.holder}__in': pks})
         return found
 
     def clusters(self) -> QuerySet[Cluster]:
@@ -235,7 +237,7 @@ class RecordReader:
 
     def macs(self) -> QuerySet[MACAddress]:
         """The MAC addresses of interfaces, the bound ones, and unassigned ones that a guest or node has."""
-        wanted = [item.values['mac_address'] for item in self.items if item.kind == MAC]
+        wanted = elements((item.values['mac_address'] for item in self.items if item.kind == MAC), 'macaddr')
         rows: QuerySet[MACAddress] = MACAddress.objects.filter(
             self.bound(MAC) | self.held(KINDS[MAC]) | Q(assigned_object_id=None, mac_address__in=wanted)
         )
@@ -243,7 +245,7 @@ class RecordReader:
 
     def addresses(self) -> QuerySet[IPAddress]:
         """The bound IP addresses, and all records of the addresses that guests and nodes have, in any VRF."""
-        wanted = [AddressHints.of(item).host for item in self.items if item.kind == ADDRESS]
+        wanted = elements((AddressHints.of(item).host for item in self.items if item.kind == ADDRESS), 'inet')
         rows: QuerySet[IPAddress] = IPAddress.objects.annotate(
             wanted_host=Cast(Host('address'), output_field=IPAddressField())
         ).filter(self.bound(ADDRESS) | Q(wanted_host__in=wanted))

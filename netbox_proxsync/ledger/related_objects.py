@@ -12,6 +12,7 @@ from extras.models import Tag, TaggedItem
 
 from ..sync.values import Pointer
 from .netbox_models import model_named
+from .sql_arrays import elements
 
 __all__ = ('RelatedObjects', 'keep_prefetched')
 
@@ -33,6 +34,9 @@ class RelatedObjects:
         """Remember objects that were created or loaded."""
         for instance in instances:
             self._known[instance._meta.label_lower, instance.pk] = instance
+
+    def __iter__(self) -> Iterator[models.Model]:
+        return iter(self._known.values())
 
     def get(self, pointer: Pointer) -> models.Model:
         """
@@ -123,13 +127,15 @@ class RelatedObjects:
 def pairs_of(model: type[models.Model], name: str, pks: Collection[int]) -> Iterator[tuple[int, int]]:
     """The elements of the sets of some objects, as pairs of primary keys."""
     if name == TAGS:
-        rows = TaggedItem.objects.filter(content_type=ContentType.objects.get_for_model(model), object_id__in=pks)
+        object_type = ContentType.objects.get_for_model(model)
+        rows = TaggedItem.objects.filter(content_type=object_type, object_id__in=elements(pks, 'bigint'))
         yield from rows.order_by('pk').values_list('object_id', 'tag_id')
         return
     field: Any = model._meta.get_field(name)
     through = field.remote_field.through
     own, other = f'{field.m2m_field_name()}_id', f'{field.m2m_reverse_field_name()}_id'
-    yield from through._default_manager.filter(**{f'{own}__in': pks}).order_by('pk').values_list(own, other)
+    rows = through._default_manager.filter(**{f'{own}__in': elements(pks, 'bigint')}).order_by('pk')
+    yield from rows.values_list(own, other)
 
 
 def keep_prefetched(

@@ -24,7 +24,7 @@ from ..sync.changes import Action, Change
 from ..sync.values import Pointer, Shared, Value, encode_all
 from .binding_keys import rekey
 from .bindings import delete_bindings, store_values
-from .bulk.writer import BulkWriter, creates_guest
+from .bulk.writer import BulkWriter, kind_of_created
 from .database import ATTEMPTS, DatabaseBusyError, is_lost, pause, reason_of, retried
 from .errors import OutdatedError, UnresolvedError
 from .objects import ObjectWriter
@@ -37,8 +37,10 @@ logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
 # NetBox queues a job for its search index with every commit, and a long transaction holds locks that users wait for.
 UNITS_PER_TRANSACTION = 50
-# Guests that are created together take less time, and lock nothing that users wait for.
+# Guests and nodes that are created together take less time, and lock nothing that users wait for.
 CREATED_PER_TRANSACTION = 200
+# For fewer objects, that takes as many statements as creating them one by one.
+FEWEST_TOGETHER = 10
 
 # What NetBox, its validators and its database raise for a single object.
 REFUSALS = (ValidationError, AbortRequest, ProtectedError, RestrictedError, DatabaseError)
@@ -151,15 +153,16 @@ class Writer:
         """Take the units of the next transaction. Only some of them are written object by object."""
         one_by_one = 0
         for _number in range(CREATED_PER_TRANSACTION):
-            if units and not self.is_created_together(units[0]):
+            if units and not self.created_together(units[0]):
                 one_by_one += 1
             if not units or one_by_one > UNITS_PER_TRANSACTION:
                 return
             yield units.popleft()
 
-    def is_created_together(self, changes: list[Change]) -> bool:
-        """Whether a unit may be created together with others."""
-        return creates_guest(changes) and self.bulk.is_usable
+    def created_together(self, changes: list[Change]) -> str:
+        """The kind of a unit that may be created together with others of that kind; '' for other units."""
+        kind = kind_of_created(changes)
+        return kind if kind and self.bulk.is_usable(kind) else ''
 
     def write_group(self, units: list[list[Change]]) -> list[list[Change]]:
         """
@@ -231,10 +234,12 @@ class Writer:
         """The results, and the units that were not written because the run was stopped."""
         results: list[Result] = []
         unwritten: list[list[Change]] = []
-        for together, group in groupby(units, key=self.is_created_together):
+        # Nodes before guests, which refer to them.
+        for kind, group in groupby(units, key=self.created_together):
             found = list(group)
             goes_on = not unwritten and not self.stopped()
-            created = self.bulk.write(found) if together and goes_on and len(found) > 1 else {}
+            is_worth_it = sum(map(len, found)) >= FEWEST_TOGETHER
+            created = self.bulk.write(found) if kind and goes_on and is_worth_it else {}
             for changes in found:
                 if changes[0].unit in created:
                     results += created[changes[0].unit]

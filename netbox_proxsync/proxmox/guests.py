@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from operator import attrgetter
 
 from .messages import Message
 from .readings import Reading, Unreadable
@@ -281,6 +282,7 @@ class Guest:
         os_name: The operating system reported by the guest agent (`pretty-name`); None if not requested or not
             reported.
         host_name: The hostname reported by the guest agent; None likewise.
+        key: Its identity within its endpoint: 'qemu/100'.
         row_fingerprint: The fingerprint of its row in the list (see `guest_fingerprints`); '' if the row lacks values.
     """
 
@@ -300,19 +302,23 @@ class Guest:
     host_name: Reading[str | None] = None
     guest_only: Reading[tuple[GuestOnlyInterface, ...]] = ()
     row_fingerprint: str = ''
+    key: str = field(init=False, compare=False)
 
-    @property
-    def key(self) -> str:
-        """Identity within its endpoint: 'qemu/100'."""
-        return f'{self.type}/{self.vmid}'
+    def __post_init__(self) -> None:
+        # It is read more often than any other value.
+        object.__setattr__(self, 'key', f'{self.type}/{self.vmid}')
 
 
-# The names of their fields.
+# The names of their fields, and functions that return the values of all of them.
 FIELD_NAMES = {model: tuple(part.name for part in fields(model)) for model in (GuestConfig, Nic, Disk)}
+VALUES_OF = {model: attrgetter(*names) for model, names in FIELD_NAMES.items()}
 
 
 def unreadable_in(holder: GuestConfig | Nic | Disk) -> Iterator[tuple[str, Message]]:
     """The fields that could not be read, with the reasons."""
-    for name in FIELD_NAMES[type(holder)]:
-        if isinstance(reading := getattr(holder, name), Unreadable):
-            yield name, reading.reason
+    values = VALUES_OF[type(holder)](holder)
+    # Nearly every object could be read completely.
+    if Unreadable in map(type, values):
+        for name, reading in zip(FIELD_NAMES[type(holder)], values, strict=True):
+            if isinstance(reading, Unreadable):
+                yield name, reading.reason

@@ -47,10 +47,11 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
     refreshed: dict[int, Mapping[str, Value]] = {}
     proxmox_values: dict[tuple[str, str], Mapping[str, Value]] = {}
     for entry in matches.matched:
-        last, resolved = remembered(entry, existing), resolver.resolve_all(entry.item.values)
-        if is_unchanged(entry, last, resolver.owned_names(entry.item.kind, settings), resolved):
+        resolved = resolver.resolve_all(entry.item.values)
+        if is_unchanged(entry, resolver.owned_names(entry.item.kind, settings), resolved):
             proxmox_values[entry.item.kind, entry.item.key] = {}
             continue
+        last = remembered(entry, existing)
         change = matches.refusals.checked(change_of(entry, last, resolved, resolver, settings), existing)
         if change.binding is None:
             # A conflict: NetBox refuses the change.

@@ -17,6 +17,9 @@ from .values import Shared, Value, plain_lines
 
 __all__ = ('desire',)
 
+# The types of values that `plain_value` may change.
+WITH_TEXT = (str, Shared, frozenset)
+
 
 def desire(inventory: Inventory, settings: Settings, vmids: Collection[int] | None = None) -> Desired:
     """
@@ -82,7 +85,8 @@ def not_there(inventory: Inventory, vmid: int) -> Message:
 
 def with_plain_lines(item: Item) -> Item:
     """The item with the line ends that `ledger.fields` reads."""
-    if all(map(is_plain, item.values.values())):
+    # Numbers, times and references to other objects are not looked at one by one.
+    if all(map(is_plain, [value for value in item.values.values() if isinstance(value, WITH_TEXT)])):
         return item
     return replace(item, values={name: plain_value(value) for name, value in item.values.items()})
 

@@ -15,19 +15,20 @@ from .values import Value
 __all__ = ('is_unchanged',)
 
 
-def is_unchanged(
-    entry: Match, last: Mapping[str, Value], owned: AbstractSet[str], resolved: Mapping[str, Value]
-) -> bool:
+def is_unchanged(entry: Match, owned: AbstractSet[str], resolved: Mapping[str, Value]) -> bool:
     """
     Whether an object and its binding certainly need no change, and hold every value of Proxmox VE.
 
     Args:
-        last: The values that were last written, by field.
         owned: The names of the fields that are compared.
         resolved: The values of the item, in which every object that exists is a pointer.
     """
     bound, record = entry.bound, entry.record
-    if bound is None or bound.missing_since or record is None or not resolved.items() <= last.items():
+    if bound is None or bound.missing_since or record is None:
+        return False
+    # A stored pointer to an object that no longer exists differs from every resolved value.
+    last = bound.last
+    if not resolved.items() <= last.items():
         return False
     compared = resolved if resolved.keys() <= owned else {name: resolved[name] for name in resolved.keys() & owned}
     if not compared.items() <= record.values.items():

@@ -64,6 +64,9 @@ class Shared:
     attributes: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
 
 
+# The types in JSON of the values that have another type there.
+ENCODED = (dict, list)
+
 type Value = bool | int | float | str | Pointer | Ref | Shared | frozenset['Value'] | None
 
 
@@ -110,18 +113,19 @@ def encode(value: Value) -> Any:
 
 def decode(data: Any) -> Value:
     """The value that `encode` received."""
-    match data:
-        case {'pk': pk, 'model': model}:
-            return Pointer(intern(model), pk, data.get('label', ''))
-        case {'kind': kind, 'key': key}:
-            return Ref(kind, key, data.get('label', ''))
-        case {'shared': model, 'name': name}:
-            return Shared(model, name, tuple(sorted(data.get('attributes', {}).items())), within=data.get('within', ''))
-        case list():
-            return frozenset(decode(element) for element in data)
-        case _:
-            scalar: Value = data
-            return scalar
+    # Tens of thousands of bindings are decoded: comparisons with patterns would take longer.
+    if isinstance(data, list):
+        return frozenset(map(decode, data))
+    if isinstance(data, dict):
+        if 'pk' in data:
+            return Pointer(intern(data['model']), data['pk'], data.get('label', ''))
+        if 'key' in data:
+            return Ref(data['kind'], data['key'], data.get('label', ''))
+        if 'shared' in data:
+            attributes = tuple(sorted(data.get('attributes', {}).items()))
+            return Shared(data['shared'], data['name'], attributes, within=data.get('within', ''))
+    scalar: Value = data
+    return scalar
 
 
 def encode_all(values: Mapping[str, Value]) -> dict[str, Any]:
@@ -132,7 +136,7 @@ def encode_all(values: Mapping[str, Value]) -> dict[str, Any]:
 def decode_all(data: Mapping[str, Any]) -> dict[str, Value]:
     """The values that `encode_all` received."""
     # The names are the same in tens of thousands of bindings. Values of other types are the same in JSON.
-    return {intern(name): decode(value) if isinstance(value, dict | list) else value for name, value in data.items()}
+    return {intern(name): decode(value) if isinstance(value, ENCODED) else value for name, value in data.items()}
 
 
 def decode_pairs(data: Mapping[str, Any]) -> dict[str, tuple[Value, Value]]:

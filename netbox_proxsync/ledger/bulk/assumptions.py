@@ -13,21 +13,22 @@ import inspect
 import io
 import textwrap
 import tokenize
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from typing import Any, cast
 
 from core.models import ObjectChange
 from core.signals import handle_changed_object
-from dcim.models import MACAddress
-from dcim.models.device_components import BaseInterface
-from dcim.signals import update_mac_address_interface
+from dcim.models import Device, Interface, MACAddress
+from dcim.models.device_components import BaseInterface, CabledObjectModel, ComponentModel
+from dcim.models.mixins import InterfaceChannelRenameMixin, InterfaceValidationMixin
+from dcim.signals import update_channelized_cable_paths, update_mac_address_interface
 from django.db import DEFAULT_DB_ALIAS, models, router
 from django.db.models.signals import m2m_changed, post_init, post_save, pre_init, pre_save
 from django.dispatch import Signal
 from extras import signals as extras_signals
 from extras.managers import NetBoxTaggableManager
-from extras.models import CustomField, TaggedItem
+from extras.models import ConfigContextModel, CustomField, TaggedItem
 from ipam.models import IPAddress
 from netbox.config import get_config
 from netbox.models import BaseModel, NetBoxModel
@@ -39,10 +40,12 @@ from utilities.serialization import serialize_object
 from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
 from virtualization.signals import update_virtualmachine_disk
 
-__all__ = ('CREATED_TOGETHER', 'digest', 'replaced_functions', 'why_unusable')
+__all__ = ('CREATED_TOGETHER', 'MODELS_OF_GUESTS', 'MODELS_OF_NODES', 'digest', 'replaced_functions', 'why_unusable')
 
-# The models of a guest's objects.
-CREATED_TOGETHER: tuple[type[NetBoxModel], ...] = (VirtualMachine, VMInterface, MACAddress, IPAddress, VirtualDisk)
+# The models of the objects of a guest, and of those of a node.
+MODELS_OF_GUESTS: tuple[type[NetBoxModel], ...] = (VirtualMachine, VMInterface, MACAddress, IPAddress, VirtualDisk)
+MODELS_OF_NODES: tuple[type[NetBoxModel], ...] = (Device, Interface, MACAddress, IPAddress)
+CREATED_TOGETHER: tuple[type[NetBoxModel], ...] = tuple(dict.fromkeys((*MODELS_OF_GUESTS, *MODELS_OF_NODES)))
 
 # Names of functions: what runs for every model.
 ALWAYS = {
@@ -50,19 +53,25 @@ ALWAYS = {
     'extras.signals.notify_object_changed',
 }  # fmt: skip
 COUNTERS = 'utilities.counters.post_save_receiver'
+CONFIG_CONTEXTS = 'extras.signals._make_object_save_handler.<locals>._handler'
 AFTER_SAVE: dict[type[models.Model], set[str]] = {
-    VirtualMachine: {COUNTERS, 'extras.signals._make_object_save_handler.<locals>._handler'},
+    VirtualMachine: {COUNTERS, CONFIG_CONTEXTS},
     VMInterface: {COUNTERS, 'dcim.signals.update_mac_address_interface'},
     VirtualDisk: {COUNTERS, 'virtualization.signals.update_virtualmachine_disk'},
+    Device: {COUNTERS, CONFIG_CONTEXTS},
+    Interface: {
+        COUNTERS, 'dcim.signals.update_mac_address_interface', 'dcim.signals.update_channelized_cable_paths',
+    },
     MACAddress: set(),
     IPAddress: set(),
-}
+}  # fmt: skip
 SETS: dict[type[models.Model], set[str]] = {
     TaggedItem: {
         'core.signals.handle_changed_object', 'extras.signals.validate_assigned_tags',
         'extras.signals.invalidate_on_device_vm_tag_change',
     },
     VMInterface.tagged_vlans.through: {'core.signals.handle_changed_object'},
+    Interface.tagged_vlans.through: {'core.signals.handle_changed_object'},
 }  # fmt: skip
 # By model: the names of unique fields and constraints.
 UNIQUE: dict[type[models.Model], set[str]] = {
@@ -72,6 +81,13 @@ UNIQUE: dict[type[models.Model], set[str]] = {
     },
     VMInterface: {'id', 'primary_mac_address', 'virtualization_vminterface_unique_virtual_machine_name'},
     VirtualDisk: {'id', 'virtualization_virtualdisk_unique_virtual_machine_name'},
+    Device: {
+        'id', 'asset_tag', 'oob_ip', 'primary_ip4', 'primary_ip6', 'dcim_device_unique_name_site_tenant',
+        'dcim_device_unique_rack_position_face', 'dcim_device_unique_virtual_chassis_vc_position',
+    },
+    Interface: {
+        'id', 'primary_mac_address', 'dcim_interface_unique_device_name', 'dcim_interface_unique_parent_channel_id',
+    },
     MACAddress: {'id'},
     IPAddress: {'id'},
 }  # fmt: skip
@@ -85,6 +101,9 @@ def replaced_functions() -> dict[str, Callable[..., Any]]:
         extras_signals.validate_assigned_tags, extras_signals.invalidate_on_device_vm_tag_change,
         IPAddress.clean, MACAddress.clean, BaseModel.clean, CustomFieldsMixin.clean, CustomValidationMixin.clean,
         BaseInterface.clean, BaseInterface.save, VirtualMachine.clean, VirtualMachine.save, CustomFieldsMixin.save,
+        Device.clean, Device.save, Device.vc_interfaces, ConfigContextModel.clean, Interface.clean, Interface.save,
+        ComponentModel.clean, ComponentModel.save, CabledObjectModel.clean, InterfaceValidationMixin.clean,
+        InterfaceChannelRenameMixin.save, update_channelized_cable_paths,
         BaseModel.save, ChangeLoggingMixin.to_objectchange, ObjectChange.save, NetBoxTaggableManager.add,
         ChangeLoggingMixin.serialize_object, serialize_object,
         *(cast('Any', model).serialize_object for model in CREATED_TOGETHER),
@@ -98,10 +117,22 @@ KNOWN: dict[str, set[str]] = {
     'core.signals.handle_changed_object': {'94ddc9374e8646af'},
     'dcim.models.device_components.BaseInterface.clean': {'e5c545b16cf7c28e'},
     'dcim.models.device_components.BaseInterface.save': {'2754d44907377704'},
+    'dcim.models.device_components.CabledObjectModel.clean': {'057a346ff9dbe756'},
+    'dcim.models.device_components.ComponentModel.clean': {'742036641f8f679a'},
+    'dcim.models.device_components.ComponentModel.save': {'2c41a60c946110d7'},
+    'dcim.models.device_components.Interface.clean': {'37b6efef46eabd3c'},
+    'dcim.models.device_components.Interface.save': {'cc0bb5349e7ebea4'},
+    'dcim.models.devices.Device.clean': {'fea516bc9922d1c1'},
+    'dcim.models.devices.Device.save': {'8c8b5f0c96187e31'},
+    'dcim.models.devices.Device.vc_interfaces': {'52aaf250bc9ca26d'},
     'dcim.models.devices.MACAddress.clean': {'b357c4c866f7865b'},
+    'dcim.models.mixins.InterfaceChannelRenameMixin.save': {'059d21c7d7790790'},
+    'dcim.models.mixins.InterfaceValidationMixin.clean': {'58a2f3cc1ba7bb7e'},
+    'dcim.signals.update_channelized_cable_paths': {'e9fa494dd1bcdb71'},
     'dcim.signals.update_mac_address_interface': {'baa91122b713a87f'},
-    'extras.models.configs.ConfigContextModel.serialize_object': {'ea366882d93dfc44'},
     'extras.managers.NetBoxTaggableManager.add': {'734979346f8714da'},
+    'extras.models.configs.ConfigContextModel.clean': {'4277e61e5904301e'},
+    'extras.models.configs.ConfigContextModel.serialize_object': {'ea366882d93dfc44'},
     'extras.signals._make_object_save_handler': {'0d451cae95a0cc20'},
     'extras.signals.invalidate_on_device_vm_tag_change': {'44c30adbfae684ed'},
     'extras.signals.notify_object_changed': {'0938db59234206fc'},
@@ -139,17 +170,22 @@ def digest(function: Callable[..., Any]) -> str:
     return sha.hexdigest()[:16]
 
 
-def why_unusable() -> str:
-    """Why guests must be created object by object; '' if they can be created many at a time."""
-    return next(reasons(), '')
+def why_unusable(models_of_unit: Collection[type[NetBoxModel]] = CREATED_TOGETHER) -> str:
+    """
+    Why guests or nodes must be created object by object; '' if they can be created many at a time.
+
+    Args:
+        models_of_unit: The models of their objects.
+    """
+    return next(reasons(models_of_unit), '')
 
 
-def reasons() -> Iterator[str]:
-    """Why guests must be created object by object."""
+def reasons(models_of_unit: Collection[type[NetBoxModel]]) -> Iterator[str]:
+    """Why guests or nodes must be created object by object."""
     for name, function in replaced_functions().items():
         if digest(function) not in KNOWN.get(name, ()):
             yield f'{name} of this version of NetBox is not known'
-    for model in CREATED_TOGETHER:
+    for model in models_of_unit:
         yield from reasons_of(model)
     for through, names in SETS.items():
         yield from unexpected_receivers(m2m_changed, through, names)

@@ -1,10 +1,12 @@
-"""The guests that are created together."""
+"""The guests or nodes that are created together."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, cast
 
+from dcim.models import Device, Interface, VirtualDeviceContext
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
@@ -13,6 +15,7 @@ from extras.models import Tag, TaggedItem
 from ipam.models import VLAN
 from netbox.models import NetBoxModel
 from virtualization.models import VirtualDisk, VirtualMachine, VMInterface
+from wireless.models import WirelessLAN
 
 from ...choices import ChangeOutcomeChoices
 from ...models import Binding
@@ -37,7 +40,14 @@ from .serialization import serialized_in_less_time
 __all__ = ('Batch',)
 
 TAGS, VLANS = 'tags', 'tagged_vlans'
-MODELS_OF_SETS: dict[str, type[models.Model]] = {TAGS: Tag, VLANS: VLAN}
+MODELS_OF_SETS: dict[str, type[models.Model]] = {
+    TAGS: Tag, VLANS: VLAN, 'vdcs': VirtualDeviceContext, 'wireless_lans': WirelessLAN,
+}  # fmt: skip
+# By model: the sets of its objects, in addition to tags.
+SETS: dict[type[models.Model], tuple[str, ...]] = {
+    VMInterface: (VLANS,),
+    Interface: (VLANS, 'vdcs', 'wireless_lans'),
+}
 
 
 @dataclass
@@ -66,7 +76,7 @@ class Draft:
 
 class Batch:
     """
-    Creates the objects of guests of which NetBox has nothing yet, all guests at a time.
+    Creates the objects of guests, or of nodes, of which NetBox has nothing yet, all units at a time.
 
     Everything is written within a savepoint of the caller. The steps are those of `ObjectWriter`, for many objects.
 
@@ -82,7 +92,7 @@ class Batch:
         self.log = ChangeLog(quiet)
         self.drafts: dict[str, list[Draft]] = {}
         self.created = {(change.kind, change.key) for unit in units for change in unit if not change.action.is_open}
-        # By virtual machine.
+        # By virtual machine or device.
         self.interfaces: dict[int, list[models.Model]] = {}
 
     def write(self) -> dict[str, list[Result]]:
@@ -115,7 +125,7 @@ class Batch:
             raise ExcludedError(excluded)
 
     def _is_allowed(self, unit: Iterable[Change]) -> bool:
-        """Whether all changes of a guest may be written, also by the decisions of users since the plan was created."""
+        """Whether all changes of a unit may be written, also by the decisions of users since the plan was created."""
         for change in unit:
             if change.action.is_open:
                 continue
@@ -151,8 +161,8 @@ class Batch:
         model._default_manager.bulk_create(instances)
         self.related.add(instances)
         for instance in instances:
-            if isinstance(instance, VMInterface):
-                self.interfaces.setdefault(instance.virtual_machine_id, []).append(instance)
+            if isinstance(instance, VMInterface | Interface):
+                self.interfaces.setdefault(instance.parent_object.pk, []).append(instance)
         self._add_sets(model, drafts)
         count_created(model, instances)
         self.log.created(instances)
@@ -171,9 +181,7 @@ class Batch:
         """A new object with its values. Nothing is written."""
         instance = model()
         instance._changelog_message = self.objects.fields.message
-        sets: dict[str, list[models.Model]] = {TAGS: []}
-        if model is VMInterface:
-            sets[VLANS] = []
+        sets: dict[str, list[models.Model]] = {name: [] for name in (TAGS, *SETS.get(model, ()))}
         try:
             for name, value in values.items():
                 if is_set(model, name):
@@ -207,7 +215,7 @@ class Batch:
                 for draft in drafts
                 if any(label not in limits.get(pointer_to(tag), (label,)) for tag in draft.sets[TAGS])
                 # NetBox removes the VLANs when it saves the interface the next time.
-                or (draft.sets.get(VLANS) and cast('VMInterface', draft.instance).mode != 'tagged')
+                or (draft.sets.get(VLANS) and cast('VMInterface | Interface', draft.instance).mode != 'tagged')
             ],
         )
         TaggedItem.objects.bulk_create(
@@ -215,13 +223,13 @@ class Batch:
             for draft in drafts
             for tag in draft.sets[TAGS]
         )
-        if model is VMInterface:
-            through = cast('Any', VMInterface).tagged_vlans.through
+        if model in SETS:
+            through = cast('Any', model).tagged_vlans.through
             ranks = ranks_of({vlan.pk for draft in drafts for vlan in draft.sets[VLANS]})
             for draft in drafts:
                 draft.sets[VLANS].sort(key=lambda vlan: ranks[vlan.pk])
             through._default_manager.bulk_create(
-                through(vminterface_id=draft.instance.pk, vlan_id=vlan.pk)
+                through(**{f'{model._meta.model_name}_id': draft.instance.pk}, vlan_id=vlan.pk)
                 for draft in drafts
                 for vlan in draft.sets[VLANS]
             )
@@ -232,12 +240,15 @@ class Batch:
         """Update what NetBox derives from the new objects."""
         drafts = list(chain.from_iterable(self.drafts.values()))
         sum_disks(draft.instance for draft in drafts if isinstance(draft.instance, VirtualDisk))
-        machines = [draft for draft in drafts if isinstance(draft.instance, VirtualMachine)]
-        invalidate_config_contexts(
-            [draft.instance.pk for draft in machines], [draft.instance.pk for draft in machines if draft.sets[TAGS]]
-        )
+        for model in (VirtualMachine, Device):
+            machines = [draft for draft in drafts if isinstance(draft.instance, model)]
+            invalidate_config_contexts(
+                model,
+                [draft.instance.pk for draft in machines],
+                [draft.instance.pk for draft in machines if draft.sets[TAGS]],
+            )
 
-    # Fields that point to objects of the same guest
+    # Fields that point to objects of the same unit
 
     def _write_late(self, drafts: Sequence[Draft]) -> None:
         """Write the late fields of new objects of one model."""
@@ -278,6 +289,13 @@ class Batch:
         if isinstance(instance, VMInterface):
             mac = instance.primary_mac_address
             return mac is None or mac.assigned_object == instance
+        if isinstance(instance, Interface):
+            instance.clean()
+            return True
+        if isinstance(instance, Device):
+            with queries_answered(instance, self.interfaces.get(instance.pk, [])):
+                instance.clean()
+            return True
         keep_prefetched(instance, 'interfaces', VMInterface, self.interfaces.get(instance.pk, []))
         # The sum of its disks, for which NetBox would query, was written a moment ago.
         instance._state.adding = True
@@ -291,7 +309,7 @@ class Batch:
     # Bindings and results
 
     def _bind(self) -> None:
-        """Bind the new objects to the guests."""
+        """Bind the new objects to the guests or nodes."""
         drafts = list(chain.from_iterable(self.drafts.values()))
         values = {id(draft): self._bound_values(draft) for draft in drafts}
         rows = Binding.objects.bulk_create(
@@ -335,9 +353,34 @@ def run_save(instance: NetBoxModel) -> None:
     """Do what NetBox does to an object when it is saved, until its row would be written."""
     cast('Any', instance).save_base = lambda *args, **kwargs: None
     try:
-        instance.save()
+        if isinstance(instance, Device):
+            save_device(instance)
+        else:
+            instance.save()
     finally:
         del cast('Any', instance).save_base
+
+
+def save_device(device: Device) -> None:
+    """As `Device.save` of a new device that is in no rack, and of whose type NetBox creates no components."""
+    device_type = device.device_type
+    device.airflow = device.airflow or device_type.airflow
+    device.cooling_method = device.cooling_method or device_type.cooling_method
+    device.platform = device.platform or device_type.default_platform
+    super(Device, device).save()
+
+
+@contextmanager
+def queries_answered(device: Device, interfaces: Collection[models.Model]) -> Iterator[None]:
+    """Let NetBox validate a new device within without queries for its interfaces and its virtual chassis."""
+    cast('Any', device).vc_interfaces = lambda **_options: interfaces
+    master_for = cast('Any', Device._meta.get_field('vc_master_for'))
+    master_for.set_cached_value(device, None)
+    try:
+        yield
+    finally:
+        del cast('Any', device).vc_interfaces
+        master_for.delete_cached_value(device)
 
 
 def flattened(values: Iterable[Value]) -> Iterator[Value]:

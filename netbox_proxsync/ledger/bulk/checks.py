@@ -6,8 +6,11 @@ addresses are looked up together. Whatever NetBox might refuse is left to NetBox
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
-from typing import Any
+from itertools import chain
+from typing import Any, cast
 
+from dcim.models import Device, DeviceType, Interface
+from dcim.models.device_component_templates import ComponentTemplateModel
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
@@ -46,8 +49,11 @@ class Checks:
         match model._meta.model_name:
             case 'virtualmachine':
                 yield from repeated(instances, machine_name, names_of_machines(instances))
-            case 'vminterface' | 'virtualdisk':
-                # The virtual machine is new: it has no others.
+            case 'device':
+                yield from repeated(instances, device_name, names_of_devices(instances))
+                yield from with_components(instances)
+            case 'vminterface' | 'virtualdisk' | 'interface':
+                # The virtual machine or device is new: it has no others.
                 yield from repeated(instances, part_name, set())
             case 'ipaddress':
                 yield from repeated(instances, host, known_hosts(instances))
@@ -59,7 +65,7 @@ class Checks:
         Raises:
             ValidationError: NetBox refuses it.
         """
-        if isinstance(instance, VirtualMachine | VMInterface | VirtualDisk):
+        if isinstance(instance, VirtualMachine | VMInterface | VirtualDisk | Device | Interface):
             instance.clean()
             return
         # NetBox would query the interface to which an address is assigned, duplicates, and ranges.
@@ -118,9 +124,31 @@ def names_of_machines(machines: Iterable[VirtualMachine]) -> set[Hashable]:
     return set(rows.values_list('lower_name', 'cluster_id', 'tenant_id'))
 
 
-def part_name(part: VMInterface | VirtualDisk) -> Hashable:
+def device_name(device: Device) -> Hashable:
+    """What no two devices may have in common."""
+    return (device.name or '').lower(), device.site_id, device.tenant_id
+
+
+def names_of_devices(devices: Iterable[Device]) -> set[Hashable]:
+    """The names in NetBox that resemble those of new devices, as `device_name` returns them."""
+    names = {(device.name or '').lower() for device in devices}
+    rows = Device.objects.annotate(lower_name=Lower('name')).filter(lower_name__in=names).order_by()
+    return set(rows.values_list('lower_name', 'site_id', 'tenant_id'))
+
+
+def with_components(devices: Iterable[Any]) -> Iterator[NetBoxModel]:
+    """The new devices for which NetBox creates components, such as interfaces, from templates of their types."""
+    types = {device.device_type_id for device in devices}
+    related = (cast('Any', each.related_model) for each in DeviceType._meta.related_objects)
+    templates = [model for model in related if issubclass(model, ComponentTemplateModel)]
+    rows = (model._base_manager.filter(device_type__in=types).values_list('device_type') for model in templates)
+    with_templates = {pk for (pk,) in chain.from_iterable(rows)}
+    return (device for device in devices if device.device_type_id in with_templates)
+
+
+def part_name(part: VMInterface | VirtualDisk | Interface) -> Hashable:
     """What no two interfaces or disks may have in common. Two names that differ in case only may be displaced."""
-    return part.virtual_machine_id, part.name.lower()
+    return part.parent_object.pk, part.name.lower()
 
 
 def host(address: IPAddress) -> Hashable:

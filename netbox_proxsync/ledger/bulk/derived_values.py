@@ -34,13 +34,14 @@ def sum_disks(disks: Iterable[VirtualDisk]) -> None:
         VirtualMachine.objects.filter(pk__in=machines).update(disk=Subquery(sizes.values(total=Sum('size'))))
 
 
-def invalidate_config_contexts(machines: Collection[int], tagged: Collection[int]) -> None:
+def invalidate_config_contexts(model: type[NetBoxModel], machines: Collection[int], tagged: Collection[int]) -> None:
     """
-    Let NetBox render the config contexts of new virtual machines (pks).
+    Let NetBox render the config contexts of new virtual machines or devices (pks).
 
     Args:
         tagged: Those of them that have tags. NetBox does it anew when tags are added.
     """
-    label = VirtualMachine._meta.label_lower
-    invalidate_config_context_for_objects(label, machines)
-    invalidate_config_context_for_objects(label, tagged)
+    label = model._meta.label_lower
+    if machines:
+        invalidate_config_context_for_objects(label, machines)
+        invalidate_config_context_for_objects(label, tagged)

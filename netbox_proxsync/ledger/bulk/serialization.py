@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
+from dcim.models import Device
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from netbox.models import NetBoxModel
@@ -14,9 +15,8 @@ from virtualization.models import VirtualMachine
 __all__ = ('serialized_in_less_time',)
 
 # What `serialize_object` of a model leaves out.
-LEFT_OUT: dict[type[models.Model], tuple[str, ...]] = {
-    VirtualMachine: ('_config_context_data', '_config_context_generation'),
-}
+CONFIG_CONTEXTS = ('_config_context_data', '_config_context_generation')
+LEFT_OUT: dict[type[models.Model], tuple[str, ...]] = {VirtualMachine: CONFIG_CONTEXTS, Device: CONFIG_CONTEXTS}
 
 
 class FieldSerializer(Serializer):

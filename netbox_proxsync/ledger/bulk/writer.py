@@ -1,4 +1,4 @@
-"""Creates guests many at a time where that is possible."""
+"""Creates guests and nodes many at a time where that is possible."""
 
 import logging
 from collections.abc import Sequence
@@ -8,32 +8,40 @@ from rq.timeouts import JobTimeoutException
 
 from ... import branching
 from ...sync.changes import Action, Change
+from ...sync.kind_names import DEVICE, GUEST
 from ...sync.kinds import KINDS
 from ..netbox_models import model_named
 from ..objects import ObjectWriter
 from ..results import Result
 from ..tracking import savepoint
-from .assumptions import CREATED_TOGETHER, why_unusable
+from .assumptions import MODELS_OF_GUESTS, MODELS_OF_NODES, why_unusable
 from .batch import Batch
 from .errors import ExcludedError
 
-__all__ = ('BulkWriter', 'creates_guest')
+__all__ = ('BulkWriter', 'kind_of_created')
 
 logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
-# The kinds whose objects are created together.
-CREATED_KINDS = frozenset(name for name, kind in KINDS.items() if model_named(kind.model) in CREATED_TOGETHER)
+# By kind of the root: the models of the objects of its units.
+MODELS = {GUEST: MODELS_OF_GUESTS, DEVICE: MODELS_OF_NODES}
+CREATED_KINDS = {
+    root: frozenset(name for name, kind in KINDS.items() if model_named(kind.model) in models)
+    for root, models in MODELS.items()
+}
 
 type Unit = Sequence[Change]
 
 
-def creates_guest(unit: Unit) -> bool:
-    """Whether a unit is a guest of which NetBox has nothing yet."""
+def kind_of_created(unit: Unit) -> str:
+    """The kind of the root of a unit that is a guest or node of which NetBox has nothing yet; '' for other units."""
     root = unit[0]
-    is_new = root.action is Action.CREATE and root.kind == 'vm' and root.key == root.unit
-    return is_new and all(
-        change.action.is_open or (change.action is Action.CREATE and change.kind in CREATED_KINDS) for change in unit
+    if root.action is not Action.CREATE or root.kind not in MODELS or root.key != root.unit:
+        return ''
+    created = CREATED_KINDS[root.kind]
+    is_new = all(
+        change.action.is_open or (change.action is Action.CREATE and change.kind in created) for change in unit
     )
+    return root.kind if is_new else ''
 
 
 class BulkWriter:
@@ -46,27 +54,32 @@ class BulkWriter:
     def __init__(self, objects: ObjectWriter, quiet: bool = False) -> None:
         self.objects = objects
         self.quiet = quiet
-        self._reason: str | None = None
+        # By kind of the root.
+        self._reasons: dict[str, str] = {}
 
-    @property
-    def is_usable(self) -> bool:
-        """Whether NetBox does what this relies on."""
-        if self._reason is None:
-            self._reason = why_unusable()
-            if self._reason:
-                logger.info(f'Guests are created object by object: {self._reason}.')
-        return not self._reason
+    def is_usable(self, kind: str) -> bool:
+        """
+        Whether NetBox does what this relies on.
+
+        Args:
+            kind: The kind of the roots of the units.
+        """
+        if kind not in self._reasons:
+            self._reasons[kind] = why_unusable(MODELS[kind])
+            if self._reasons[kind]:
+                logger.info(f'{KINDS[kind].plural} are created object by object: {self._reasons[kind]}.')
+        return not self._reasons[kind]
 
     def write(self, units: Sequence[Unit]) -> dict[str, list[Result]]:
         """
-        Create guests together, within the transaction of the caller.
+        Create guests or nodes together, within the transaction of the caller.
 
         Args:
-            units: Guests for which `creates_guest` is true.
+            units: Units for which `kind_of_created` returns the same kind.
 
         Returns:
-            The results of the guests that were created, by unit. The others are left to be written one by one: NetBox
-            refuses something about them, or might do so.
+            The results of the units that were created. The others are left to be written one by one: NetBox refuses
+            something about them, or might do so.
         """
         units = [unit for unit in units if self._has_shared_objects(unit)]
         while units:
@@ -79,10 +92,10 @@ class BulkWriter:
             except ExcludedError as error:
                 units = [unit for unit in units if unit[0].unit not in error.units]
             except Exception as error:
-                # Narrowed down to the guest, which is then written object by object, and reported if that fails. The
+                # Narrowed down to the unit, which is then written object by object, and reported if that fails. The
                 # message of PostgreSQL quotes the row.
                 is_fault = not isinstance(error, DatabaseError)
-                logger.info(f'Creating {len(units)} guests together failed: {type(error).__name__}', exc_info=is_fault)
+                logger.info(f'Creating {len(units)} units together failed: {type(error).__name__}', exc_info=is_fault)
                 if len(units) == 1:
                     return {}
                 middle = len(units) // 2
@@ -90,10 +103,10 @@ class BulkWriter:
         return {}
 
     def _has_shared_objects(self, unit: Unit) -> bool:
-        """Create the shared objects that a guest needs and that are missing; whether it has them all then."""
+        """Create the shared objects that a unit needs and that are missing; whether it has them all then."""
         has_all = True
         for change in unit:
             if not change.action.is_open:
-                # A tag that the object may not have is reported where the guest is written object by object.
+                # A tag that the object may not have is reported where the unit is written object by object.
                 has_all &= not self.objects.begin_change(change) and not self.objects.unassignable_tags
         return has_all

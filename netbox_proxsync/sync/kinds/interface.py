@@ -76,6 +76,7 @@ class InterfaceKind(Kind):
             if not known(guest.config):
                 continue
             decision = decision_of(guest, settings)
+            vlan_group_by = decision.reasons.get('vlan_group')
             for nic in guest.config.nics:
                 stated = name_of(guest, nic, settings)
                 name = stated or nic.key
@@ -90,7 +91,7 @@ class InterfaceKind(Kind):
                         names=(name, nic.key),
                         vlans=networks.membership(guest, nic),
                         vlan_group=decision.value_for('vlan_group', settings.vlan_group),
-                        vlan_group_by=decision.reasons.get('vlan_group'),
+                        vlan_group_by=vlan_group_by,
                         is_named=stated is not None,
                     ),
                     partial=not is_recognizable(guest, nic),

@@ -24,10 +24,10 @@ from ..mapping.address_claims import (
 from ..mapping.guest_addresses import addresses_of, ip_ref, primary_ranks
 from ..mapping.missing_addresses import (
     SOURCE,
+    excess_of,
     forget_absence,
     is_wish_that_was_not_granted,
     judge_addresses,
-    reading_of,
     sources_of,
 )
 from ..mapping.nodes import address_ref, addresses_are_read, addresses_of_node, interface_ref, node_key, nodes_of
@@ -77,11 +77,11 @@ class IPKind(Kind):
         yield from node_addresses(inventory, settings)
         for guest in guests_of(inventory, settings):
             decision = decision_of(guest, settings)
+            reasons = decision.reasons
             # A NIC whose link state cannot be read may be disconnected.
             nics = guest.config.nics if known(guest.config) else ()
             link_down = {nic.key for nic in nics if nic.link_down is not False}
-            ranks, reading = primary_ranks(guest), reading_of(guest)
-            excess = reading.excess if reading else frozenset()
+            ranks, excess = primary_ranks(guest), excess_of(guest)
             for nic_key, nic, address in addresses_of(guest):
                 ref = ip_ref(guest, address)
                 is_static = address.origin is AddressOrigin.STATIC
@@ -114,7 +114,7 @@ class IPKind(Kind):
                     ),
                     # Without its VRF, the address cannot be looked up.
                     partial=not known(decision.vrf),
-                    reasons=decision.reasons,
+                    reasons=reasons,
                 )
 
     def complete(self, inventory: Inventory, settings: Settings) -> Iterable[str]:
@@ -138,10 +138,10 @@ class IPKind(Kind):
         hints, answer = AddressHints.of(item), settings.answers.get((self.name, item.key))
         candidates = existing.prefixes.get(hints.host, ())
         decided = hints.decision.value_for('vrf', settings.vrf)
-        if known(decided) and (wanted := decided or vrf_of(candidates)):
-            item = replace(item, values={**item.values, 'vrf': wanted})
         if answer and answer.choice is Choice.VRF:
             item = replace(item, values={**item.values, 'vrf': answer.pointer})
+        elif known(decided) and (wanted := decided or vrf_of(candidates)):
+            item = replace(item, values={**item.values, 'vrf': wanted})
         if not is_ambiguous(candidates):
             item = take_back(item, ('vrf',), existing, settings)
         vrf = vrf_then(item, existing)

@@ -22,6 +22,7 @@ __all__ = (
     'BOTH',
     'CONFIGURED',
     'SOURCE',
+    'excess_of',
     'forget_absence',
     'is_wish_that_was_not_granted',
     'judge_addresses',
@@ -51,8 +52,7 @@ def reading_of(guest: Guest) -> AddressReading | None:
     """The address reading of a guest; None: its configuration was not read."""
     if not (known(guest.config) and known(guest.addresses)):
         return None
-    found = {nic.key: guest.addresses[nic.key] for nic in guest.config.nics if nic.key in guest.addresses}
-    others = guest.guest_only
+    found, others = read_nics(guest), guest.guest_only
     return AddressReading(
         nics={
             interface_key(guest, key): NicReading(
@@ -67,8 +67,20 @@ def reading_of(guest: Guest) -> AddressReading | None:
         )
         if known(others)
         else None,
-        excess=frozenset(str(host) for nic in found.values() for host in nic.excess),
+        excess=excess_of(guest),
     )
+
+
+def read_nics(guest: Guest) -> dict[str, NicAddresses]:
+    """The addresses of the NICs in the configuration of a guest, by the key of the NIC; {} if they were not read."""
+    if not (known(guest.config) and known(guest.addresses)):
+        return {}
+    return {nic.key: guest.addresses[nic.key] for nic in guest.config.nics if nic.key in guest.addresses}
+
+
+def excess_of(guest: Guest) -> frozenset[str]:
+    """The hosts that a guest reports beyond the limit."""
+    return frozenset(str(host) for nic in read_nics(guest).values() for host in nic.excess)
 
 
 def configured_hosts(nic: NicAddresses) -> frozenset[str] | None:

@@ -14,8 +14,8 @@ __all__ = ('counted', 'differences', 'performed', 'tables', 'undone')
 
 # Whose rows nothing refers to by a foreign key that both ways would have to share, or whose keys are random.
 WITHOUT_KEYS = (
-    'core_job', 'core_objectchange', 'extras_cachedvalue', 'extras_notification', 'extras_taggeditem',
-    'netbox_proxsync_binding', 'netbox_proxsync_proxmoxguest', 'netbox_proxsync_sharedobject',
+    'core_job', 'core_objectchange', 'dcim_interface_tagged_vlans', 'extras_cachedvalue', 'extras_notification',
+    'extras_taggeditem', 'netbox_proxsync_binding', 'netbox_proxsync_proxmoxguest', 'netbox_proxsync_sharedobject',
     'netbox_proxsync_syncchange', 'virtualization_vminterface_tagged_vlans',
 )  # fmt: skip
 # What is different in each run, or says how long something took.

@@ -44,7 +44,7 @@ def assert_same(lab, plan: Plan, monkeypatch) -> dict:
     """The results, which are the same if the guests are created one by one."""
     results, left, few = applied(lab, plan)
     with monkeypatch.context() as patch:
-        patch.setattr(bulk_writer, 'why_unusable', lambda: 'to compare')
+        patch.setattr(bulk_writer, 'why_unusable', lambda models: 'to compare')
         results_one_by_one, left_one_by_one, many = applied(lab, plan)
     assert results == results_one_by_one
     assert left == left_one_by_one

@@ -1,4 +1,4 @@
-"""Guests that are created together leave exactly what NetBox's own code leaves for each object."""
+"""Guests and nodes that are created together leave exactly what NetBox's own code leaves for each object."""
 
 from collections import Counter
 
@@ -16,6 +16,7 @@ from .snapshots import counted, differences, performed, tables, undone
 pytestmark = pytest.mark.django_db
 
 INSERT_MACHINE = 'INSERT INTO "virtualization_virtualmachine"'
+INSERT_INTERFACE = 'INSERT INTO "dcim_interface"'
 
 
 def synced(sync, endpoint) -> tuple[dict[str, Counter[str]], Counter[str]]:
@@ -52,7 +53,7 @@ def assert_same(sync, endpoint, monkeypatch) -> tuple[Counter[str], Counter[str]
     """Both ways of writing leave the same; the statements of both."""
     together, few = synced(sync, endpoint)
     with monkeypatch.context() as patch:
-        patch.setattr(bulk_writer, 'why_unusable', lambda: 'to compare')
+        patch.setattr(bulk_writer, 'why_unusable', lambda models: 'to compare')
         one_by_one, many = synced(sync, endpoint)
     assert differences(together, one_by_one) == ''
     assert together['extras_notification']
@@ -74,4 +75,5 @@ def test_a_first_sync(standin, make_endpoint, sync, monkeypatch, cluster, has_si
     endpoint = make_endpoint(pve, site=site, create_vlans=has_site, object_events='always')
     few, many = assert_same(sync, endpoint, monkeypatch)
     assert few[INSERT_MACHINE] < many[INSERT_MACHINE] / 2
+    assert not has_site or few[INSERT_INTERFACE] < many[INSERT_INTERFACE] / 2
     assert few.total() < many.total()

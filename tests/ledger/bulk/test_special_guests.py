@@ -97,7 +97,7 @@ def test_addresses_that_netbox_refuses(pve, endpoint, sync, monkeypatch):
         create(pve, number)
     together, few = outcome(sync, endpoint)
     with monkeypatch.context() as patch:
-        patch.setattr(bulk_writer, 'why_unusable', lambda: 'to compare')
+        patch.setattr(bulk_writer, 'why_unusable', lambda models: 'to compare')
         one_by_one, many = outcome(sync, endpoint)
     # Not with the same primary keys: those of the first attempt were used up.
     assert together == one_by_one

@@ -62,7 +62,7 @@ def test_of_a_configuration(name, guest_type):
     assert unchanged(inventory(one), inventory(replace(one, config=replace(FULL, **{name: UNREAD}))))
 
 
-@pytest.mark.parametrize('name', names(Guest, 'type', 'vmid', 'node', 'guest_only'))
+@pytest.mark.parametrize('name', names(Guest, 'type', 'vmid', 'key', 'node', 'guest_only'))
 def test_of_a_guest(name):
     one = guest(100, config=FULL, pool='web', ha_state='started', os_name='Debian 12', host_name='web.example.com')
     # Without the configuration, there are no addresses either.
