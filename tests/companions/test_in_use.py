@@ -19,7 +19,7 @@ from virtualization.models import VirtualMachine
 from netbox_proxsync import branching
 from netbox_proxsync.choices import RunModeChoices
 from netbox_proxsync.jobs import SyncJob
-from netbox_proxsync.models import Binding, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SharedObject, SyncRun
+from netbox_proxsync.models import Binding, Decision, MappingRule, ProxmoxEndpoint, ProxmoxGuest, SharedObject, SyncRun
 from tests.cases import make_rule
 
 from .lab import Lab, edit, rows
@@ -297,6 +297,29 @@ def test_a_run_whose_branch_is_gone_when_it_starts_writes_nothing(synced: Lab):
     branch.delete()
     assert failed(run) == 'The branch of this run was deleted.'
     assert not branching.why_unusable('')
+
+
+def test_needs_attention_offers_no_decisions_in_a_branch(synced: Lab, person: Person):
+    branch = synced.branch('Quiet')
+    synced.endpoint.refresh_from_db()
+    VirtualMachine.objects.create(name='twin', cluster=synced.endpoint.cluster)
+    synced.pve.create(name='twin')
+    question = synced.preview().changes.get(action='candidate')
+    url = reverse(f'{VIEW}attention')
+    assert 'Link to This VM' in person.get(url)
+    person.activate(branch)
+    page = person.get(url)
+    assert 'twin' in page
+    assert 'Decisions belong to main' in page
+    assert 'Link to This VM' not in page
+    resolve = reverse(f'{VIEW}attention_resolve', args=['link'])
+    answer = person.client.post(
+        resolve, {'pk': f'change-{question.pk}', '_confirm': '1', 'return_url': url}, follow=True
+    )
+    assert 'belong to main' in answer.content.decode()
+    assert not Decision.objects.exists()
+    person.activate(None)
+    assert 'Link to This VM' in person.get(url)
 
 
 def test_a_run_in_a_branch_that_lacks_an_object_of_a_rule_says_what_to_do(synced: Lab):
