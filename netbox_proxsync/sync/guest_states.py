@@ -25,6 +25,7 @@ __all__ = (
     'GuestStates',
     'LaterGuestStates',
     'Pending',
+    'RevertedGuestStates',
     'State',
 )
 
@@ -62,6 +63,9 @@ REOPENED = GuestState(State.UNKNOWN, Message('It is no longer ignored. The next 
 # As a run finds the guest after these decisions.
 LINKED = GuestState(State.NEW, Message('NetBox has its virtual machine already; a sync adopts it.'))
 SEPARATE = GuestState(State.NEW, Message('A virtual machine will be created.'))
+
+REVERTED = GuestState(State.CHANGED, Message('A run was reverted. The next sync writes the same values again.'))
+REVERTED_CREATION = GuestState(State.NEW, Message('A run was reverted. The next sync creates or adopts it again.'))
 
 REVOKED = GuestState(State.UNKNOWN, Message('A decision about it was revoked. The next run compares it.'))
 
@@ -204,6 +208,18 @@ class LaterGuestStates:
         if state is None and self.remaining[unit]:
             return GuestState(State.CHANGED)
         return state or GuestState(State.IN_SYNC)
+
+
+class RevertedGuestStates(LaterGuestStates):
+    """The states of guests while a plan is applied that undoes a run: the next sync would write its values again."""
+
+    def now(self, unit: str, is_bound: bool, before: GuestState, was_listed: bool) -> GuestState | None:
+        """As `GuestStates.now`."""
+        if before.state in (State.UNKNOWN, State.SKIPPED, State.IGNORED):
+            return before
+        if not was_listed:
+            return missing(self.open, unit) if is_bound else None
+        return REVERTED if is_bound else REVERTED_CREATION
 
 
 def identity_of(change: Change) -> tuple[object, ...]:

@@ -245,7 +245,7 @@ def choices_of(run: Any) -> list[tuple[str, 'StrOrPromise', list[tuple[str, 'Str
         ('action', _('Action'), [choice for choice in choice_set_items(ChangeActionChoices) if choice[0] in actions]),
     ]
     outcomes = choice_set_items(ChangeOutcomeChoices)
-    if run.mode == RunModeChoices.PREVIEW:
+    if run.mode in RunModeChoices.PLANNING:
         # All changes are planned, unless some are left out.
         if not run.changes.filter(outcome__in=ChangeOutcomeChoices.LEFT_OUT).exists():
             return choices

@@ -193,7 +193,7 @@ class Command(BaseCommand):
         if options['accept'] is not None:
             pk, runs, what = options['accept'], endpoint.runs.exclude(refusal=''), 'a refused run'
         else:
-            pk, runs, what = options['apply'], endpoint.runs.filter(mode=RunModeChoices.PREVIEW), 'a preview'
+            pk, runs, what = options['apply'], endpoint.runs.filter(mode__in=RunModeChoices.PLANNING), 'a preview'
         found: SyncRun | None = runs.filter(pk=pk).first()
         if found:
             return found
@@ -255,7 +255,7 @@ class Command(BaseCommand):
 def exit_status(run: SyncRun) -> int:
     if run.status != RunStatusChoices.COMPLETED:
         return FAILED
-    if run.mode == RunModeChoices.PREVIEW and run.changes.exists():
+    if run.mode in RunModeChoices.PLANNING and run.changes.exists():
         return CHANGES_PENDING
     return NOTHING_TO_DO
 

@@ -1,0 +1,118 @@
+"""Writes the changes of a plan that undoes a run."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from netbox.models import NetBoxModel
+
+from ..models import ProxmoxEndpoint
+from ..proxmox.messages import Message, joined
+from ..sync.changes import Action, Change, FieldChange
+from ..sync.kind_names import CLUSTER
+from ..sync.kinds import KINDS
+from ..sync.reverting import HOLDER_LEFT, holder_of
+from ..sync.values import Pointer
+from .dependents import DependentFinder
+from .errors import OutdatedError
+from .fields import read
+from .netbox_models import find
+from .objects import ObjectWriter
+
+__all__ = ('RevertObjectWriter',)
+
+
+class Others:
+    """The managed objects that a plan does not delete."""
+
+    def __init__(self, deleted: set[Pointer]) -> None:
+        self.deleted = deleted
+
+    def __contains__(self, pointer: object) -> bool:
+        return pointer not in self.deleted
+
+
+class RevertObjectWriter(ObjectWriter):
+    """
+    As the base class; it also deletes what is not retired. It deletes nothing that was changed since the plan was
+    made, and nothing on which other objects depend.
+    """
+
+    def __init__(
+        self, endpoint: ProxmoxEndpoint, message: str, moment: datetime, planned: datetime | None = None
+    ) -> None:
+        super().__init__(endpoint, message, moment, planned)
+        self.deleted: set[Pointer] = set()
+
+    def expect(self, changes: Iterable[Change]) -> None:
+        """As the base class; also note which objects the plan deletes."""
+        super().expect(self.noting(changes))
+
+    def noting(self, changes: Iterable[Change]) -> Iterator[Change]:
+        """The same changes, while the objects that they delete are noted."""
+        for change in changes:
+            if change.action is Action.DELETE and change.pointer:
+                self.deleted.add(change.pointer)
+            yield change
+
+    def check(self, change: Change) -> None:
+        """As the base class. The deletion of an object that was deleted along with the one it belongs to is allowed."""
+        if change.action is not Action.DELETE or change.pointer is None:
+            super().check(change)
+            return
+        if find(change.pointer) is None:
+            return
+        super().check(change)
+        holder = holder_of(change)
+        if holder in self.deleted and holder in self.objects.bound_to:
+            raise OutdatedError(HOLDER_LEFT)
+
+    def delete(self, change: Change) -> None:
+        """
+        Delete an object and its binding. With it, NetBox deletes its parts.
+
+        Raises:
+            OutdatedError: It was changed since the plan was made, or has dependents.
+        """
+        pointer = self.objects.pointer_of(change)
+        if find(pointer) is None:
+            self.bindings.unbind(change)
+            return
+        instance = self.fields.locked(pointer)
+        if changed := [each.name for each in change.fields if is_changed(instance, each)]:
+            raise OutdatedError(Message('Changed since the plan was created: {fields}.', fields=joined(changed, ', ')))
+        if change.kind == CLUSTER:
+            self.unassign_cluster(pointer)
+        finder = DependentFinder(self.objects.bound_to, kept=Others(self.deleted))
+        if dependents := sorted(set(finder.find(instance))):
+            raise OutdatedError(Message('Dependent objects: {dependents}.', dependents=joined(dependents, ', ')))
+        self.fields.prepare(instance)
+        instance.delete()
+        self.fields.has_written = True
+        self.bindings.unbind(change)
+
+    def release(self, change: Change) -> list[str]:
+        """As the base class; the object does not say any more when a run has changed it."""
+        outdated = super().release(change)
+        if stamp := KINDS[change.kind].stamp:
+            instance = self.fields.locked(self.objects.pointer_of(change))
+            if instance.custom_field_data.get(stamp) is not None:
+                self.fields.prepare(instance)
+                instance.custom_field_data[stamp] = None
+                self.fields.save(instance)
+        return outdated
+
+    def unassign_cluster(self, cluster: Pointer) -> None:
+        """Take the cluster that is deleted from the endpoint, to which a run had assigned it."""
+        endpoint = ProxmoxEndpoint.objects.get(pk=self.endpoint.pk)
+        if endpoint.cluster_id == cluster.pk:
+            self.fields.prepare(endpoint)
+            endpoint.cluster_id = None
+            endpoint.save()
+
+
+def is_changed(instance: NetBoxModel, field: FieldChange) -> bool:
+    """Whether a field holds another value than when the plan was made, not only because its object was deleted."""
+    current = read(instance, field.name)
+    if current is None and isinstance(field.now, Pointer):
+        return find(field.now) is not None
+    return current != field.now
