@@ -208,9 +208,7 @@ class SyncJob(EndpointJob):
             PlanNotApplicableError: The run cannot be reverted.
         """
         check_revertible(source)
-        return cls.enqueue_run(
-            source.endpoint, user, mode=RunModeChoices.REVERT, immediate=immediate, reverts=source
-        )
+        return cls.enqueue_run(source.endpoint, user, mode=RunModeChoices.REVERT, immediate=immediate, reverts=source)
 
     @staticmethod
     def refuse_second(endpoint: ProxmoxEndpoint) -> None:

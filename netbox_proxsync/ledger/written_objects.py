@@ -164,7 +164,9 @@ def deleted_values(kinds: Mapping[Pointer, Kind], request_id: UUID) -> dict[Poin
     found = {}
     for pointer, data in by_pointer.items():
         try:
-            found[pointer] = {spec.name: logged(kinds[pointer], spec.name, data, known) for spec in kinds[pointer].fields}
+            found[pointer] = {
+                spec.name: logged(kinds[pointer], spec.name, data, known) for spec in kinds[pointer].fields
+            }
         except LookupError:
             # A tag, or a field of another version of NetBox.
             continue

@@ -102,13 +102,17 @@ def plan_of() -> Subquery:
 
 def last_sync() -> Subquery:
     """When NetBox was synced last, by a run for all guests."""
-    syncs = runs_in_main().filter(
-        mode__in=WRITING_MODES,
-        status__in=RunStatusChoices.DONE,
-        vmids__isnull=True,
-        units__isnull=True,
-        actions__isnull=True,
-    ).exclude(applies__mode=RunModeChoices.REVERT)
+    syncs = (
+        runs_in_main()
+        .filter(
+            mode__in=WRITING_MODES,
+            status__in=RunStatusChoices.DONE,
+            vmids__isnull=True,
+            units__isnull=True,
+            actions__isnull=True,
+        )
+        .exclude(applies__mode=RunModeChoices.REVERT)
+    )
     return Subquery(syncs.values('completed')[:1])
 
 

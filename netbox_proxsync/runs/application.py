@@ -138,7 +138,13 @@ class Application:
         what = f'Revert of run {run.applies.reverts_id}' if run.applies and is_revert else 'Proxmox sync'
         message = f'{what} of {run.endpoint}, run {run.pk}{origin}'
         planned = (run.applies or run).started
-        make = partial(RevertObjectWriter if is_revert else ObjectWriter, run.endpoint, message[:MESSAGE_LENGTH], timezone.now(), planned)
+        make = partial(
+            RevertObjectWriter if is_revert else ObjectWriter,
+            run.endpoint,
+            message[:MESSAGE_LENGTH],
+            timezone.now(),
+            planned,
+        )
         return Writer(
             retried(make, Message('reading bindings')),
             run.user or retried(service_user, Message('reading users')),

@@ -215,9 +215,7 @@ class Inverter:
             return replace(back, kept=True), Message('{field}: changed since the run.', field=each.name)
         wanted = self.renamed(before)
         if lost := [show(pointer) for pointer in named_by([wanted]) if pointer not in self.present.existing]:
-            text = Message(
-                '{field}: {objects} no longer exists.', field=each.name, objects=joined(lost, ', ')
-            )
+            text = Message('{field}: {objects} no longer exists.', field=each.name, objects=joined(lost, ', '))
             return replace(back, kept=True), text
         return replace(back, want=wanted, deferred=back.deferred and not is_checked_with(each, change, wanted)), EMPTY
 
@@ -237,7 +235,9 @@ class Inverter:
         if change.pointer not in self.again:
             found = named_by(values.values())
             lost = sorted({show(each) for each in found if each not in self.present.existing})
-            return Left(inverse, Message('It referred to what no longer exists: {objects}.', objects=joined(lost, ', ')))
+            return Left(
+                inverse, Message('It referred to what no longer exists: {objects}.', objects=joined(lost, ', '))
+            )
         if change.kind == INTERFACE and (mac := self.only_mac(change.pointer)):
             # Deleting it has emptied the field.
             values['primary_mac_address'] = mac

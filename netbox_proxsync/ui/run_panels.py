@@ -20,6 +20,7 @@ from ..runs.progress import PHASES
 from ..runs.stored_plans import has_plan
 from ..sync.kinds import KINDS
 from .durations import shown_duration
+from .revert_state import after_revert
 from .run_changes import FILTERS, ChangePage, open_changes, unsuccessful
 from .unit_rows import badges, severity
 
@@ -72,7 +73,9 @@ class RunPlanPanel(panels.ObjectPanel):
         return context.get('plan') is not None
 
     def get_context(self, context: Any) -> dict[str, Any]:
-        return {**super().get_context(context), 'plan': context.get('plan')}
+        plan = context.get('plan')
+        after = after_revert(plan.source.endpoint) if plan and plan.source.reverts_id else {}
+        return {**super().get_context(context), 'plan': plan, **after}
 
 
 class RunCountsPanel(panels.ObjectPanel):

@@ -19,6 +19,7 @@ from ..runs.maintenance import InMaintenanceError
 from ..runs.stored_plans import PlanNotApplicableError, check_appliable, may_apply, select
 from ..ui.plan_parts import PlanParts, Removals
 from ..ui.plan_state import PlanState
+from ..ui.revert_state import after_revert
 from ..ui.run_panels import choices_of
 from ..wording import worded
 
@@ -86,6 +87,7 @@ class PlanView(BaseObjectView):
             'chosen': {name: data.get(name, '') for name in ('q', 'kind', 'action')},
             'applied': state.applied if state else [],
             'is_rest': bool(state and state.is_rest),
+            **(after_revert(source.endpoint) if source.reverts_id else {}),
         }
         return render(request, self.template_name, context)
 
