@@ -1,6 +1,7 @@
 """Writes the changes of a plan that undoes a run."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from netbox.models import NetBoxModel
@@ -78,7 +79,7 @@ class RevertObjectWriter(ObjectWriter):
             self.bindings.unbind(change)
             return
         instance = self.fields.locked(pointer)
-        if changed := [each.name for each in change.fields if is_changed(instance, each)]:
+        if changed := [each.name for each in change.fields if self.is_changed(instance, each)]:
             raise OutdatedError(Message('Changed since the plan was created: {fields}.', fields=joined(changed, ', ')))
         if change.kind == CLUSTER:
             self.unassign_cluster(pointer)
@@ -91,8 +92,14 @@ class RevertObjectWriter(ObjectWriter):
         self.bindings.unbind(change)
 
     def release(self, change: Change) -> list[str]:
-        """As the base class; the object does not say any more when a run has changed it."""
-        outdated = super().release(change)
+        """
+        As the base class, also if the object is the primary address of one that the plan deletes. The object does not
+        say any more when a run has changed it.
+        """
+        instance = self.fields.locked(self.objects.pointer_of(change))
+        self.fields.displacement.clear_primary_fields(instance, self.deleted)
+        fields = tuple(self.current(each, instance) for each in change.fields)
+        outdated = super().release(replace(change, fields=fields))
         if stamp := KINDS[change.kind].stamp:
             instance = self.fields.locked(self.objects.pointer_of(change))
             if instance.custom_field_data.get(stamp) is not None:
@@ -101,6 +108,20 @@ class RevertObjectWriter(ObjectWriter):
                 self.fields.save(instance)
         return outdated
 
+    def current(self, field: FieldChange, instance: NetBoxModel) -> FieldChange:
+        """A field with the value that it holds now, if it was only emptied because the plan deletes what it named."""
+        now = read(instance, field.name)
+        return field if isinstance(now, frozenset) or self.is_changed(instance, field) else replace(field, now=now)
+
+    def is_changed(self, instance: NetBoxModel, field: FieldChange) -> bool:
+        """Whether a field does not hold what it did when the plan was made, and this run is not the reason."""
+        if self.fields.displacement.is_current(instance, field.name, field.now):
+            return False
+        if read(instance, field.name) is None and isinstance(field.now, Pointer):
+            # NetBox empties the field when the object is deleted.
+            return find(field.now) is not None
+        return True
+
     def unassign_cluster(self, cluster: Pointer) -> None:
         """Take the cluster that is deleted from the endpoint, to which a run had assigned it."""
         endpoint = ProxmoxEndpoint.objects.get(pk=self.endpoint.pk)
@@ -108,11 +129,3 @@ class RevertObjectWriter(ObjectWriter):
             self.fields.prepare(endpoint)
             endpoint.cluster_id = None
             endpoint.save()
-
-
-def is_changed(instance: NetBoxModel, field: FieldChange) -> bool:
-    """Whether a field holds another value than when the plan was made, not only because its object was deleted."""
-    current = read(instance, field.name)
-    if current is None and isinstance(field.now, Pointer):
-        return find(field.now) is not None
-    return current != field.now

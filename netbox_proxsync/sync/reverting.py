@@ -213,8 +213,8 @@ class Inverter:
         )
         if not is_set(each) and (current != each.want or (back.has_last and last != each.want)):
             return replace(back, kept=True), Message('{field}: changed since the run.', field=each.name)
-        wanted = self.renamed(before)
-        if lost := [show(pointer) for pointer in named_by([wanted]) if pointer not in self.present.existing]:
+        wanted, there = self.renamed(before), {*self.present.existing, *named_by([current])}
+        if lost := [show(pointer) for pointer in named_by([wanted]) if pointer not in there]:
             text = Message('{field}: {objects} no longer exists.', field=each.name, objects=joined(lost, ', '))
             return replace(back, kept=True), text
         return replace(back, want=wanted, deferred=back.deferred and not is_checked_with(each, change, wanted)), EMPTY
@@ -417,8 +417,11 @@ def holder_of(change: Change) -> Pointer | None:
 def in_order(changes: list[Change]) -> tuple[Change, ...]:
     """
     The changes by unit. Objects are created again first, since others may refer to them. Removals are last, in the
-    reverse order of the units: guests before their nodes, and those before the cluster. Within a unit, an object comes
-    before its parts, which NetBox deletes with it, and a VLAN interface before its parent.
+    reverse order of the units: guests before their nodes, and those before the cluster.
+
+    Within a unit, parts are released before NetBox would delete them with the object that they belong to. Then an
+    object is deleted before its parts, and a VLAN interface before its parent. A guest or node is released last, since
+    that also releases the parts that remain.
     """
     units = {change.unit: number for number, change in reversed(list(enumerate(changes)))}
     creating = {change.unit for change in changes if change.action is Action.CREATE}
@@ -429,11 +432,19 @@ def in_order(changes: list[Change]) -> tuple[Change, ...]:
                 change.action.removes_object,
                 change.unit not in creating,
                 -units[change.unit] if change.action.removes_object else units[change.unit],
-                ORDER.index(change.kind),
+                removal_rank(change),
+                ORDER.index(change.kind) * (-1 if change.action is Action.RELEASE else 1),
                 has_parent(change) == (change.action is Action.CREATE),
             ),
         )
     )
+
+
+def removal_rank(change: Change) -> int:
+    """The position of a removal within its unit."""
+    if change.action is Action.RELEASE:
+        return 2 if change.key == change.unit else 0
+    return 1
 
 
 def has_parent(change: Change) -> bool:

@@ -80,4 +80,4 @@ class PlanState:
             return _('Apply the Rest')
         if self.is_refused:
             return _('Review and Approve')
-        return _('Apply Revert') if self.source.reverts_id else _('Apply Preview')
+        return _('Apply Revert') if self.source.mode == RunModeChoices.REVERT else _('Apply Preview')

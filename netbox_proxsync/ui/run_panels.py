@@ -74,7 +74,7 @@ class RunPlanPanel(panels.ObjectPanel):
 
     def get_context(self, context: Any) -> dict[str, Any]:
         plan = context.get('plan')
-        after = after_revert(plan.source.endpoint) if plan and plan.source.reverts_id else {}
+        after = after_revert(plan.source.endpoint) if plan and plan.source.mode == RunModeChoices.REVERT else {}
         return {**super().get_context(context), 'plan': plan, **after}
 
 
@@ -98,7 +98,7 @@ class RunCountsPanel(panels.ObjectPanel):
                 sum(row.outcomes[column][1] for row in results) for column in range(len(results[0].outcomes))
             ]
         # A plan without changes may only lack those that NetBox rejects.
-        is_rejected = has_plan(run) and not run.counts and bool(unsuccessful(run, user))
+        is_rejected = has_plan(run) and not run.counts and ChangeOutcomeChoices.REJECTED in unsuccessful(run, user)
         return {
             **context,
             **matrix,

@@ -12,7 +12,7 @@ from netbox.views.generic.base import BaseObjectView
 from utilities.paginator import get_paginate_count
 from utilities.views import register_model_view
 
-from ..choices import ChangeActionChoices
+from ..choices import ChangeActionChoices, RunModeChoices
 from ..jobs import AlreadyRunningError, SyncJob
 from ..models import SyncRun
 from ..runs.maintenance import InMaintenanceError
@@ -87,7 +87,7 @@ class PlanView(BaseObjectView):
             'chosen': {name: data.get(name, '') for name in ('q', 'kind', 'action')},
             'applied': state.applied if state else [],
             'is_rest': bool(state and state.is_rest),
-            **(after_revert(source.endpoint) if source.reverts_id else {}),
+            **(after_revert(source.endpoint) if source.mode == RunModeChoices.REVERT else {}),
         }
         return render(request, self.template_name, context)
 

@@ -53,19 +53,27 @@ def row_of(instance) -> dict:
 def contents() -> dict:
     """What NetBox contains, by model and primary key."""
     return {
-        (model.__name__, instance.pk): row_of(instance)
+        (model.__name__, instance.pk, name): value
         for model in WRITTEN
         for instance in model.objects.order_by('pk')
+        for name, value in row_of(instance).items()
     }
+
+
+def contents_of(instance) -> dict:
+    return {key: value for key, value in contents().items() if key[:2] == (type(instance).__name__, instance.pk)}
 
 
 def bound(endpoint) -> dict:
     """The bindings as the next sync reads them."""
     rows = Binding.objects.filter(endpoint=endpoint)
-    return {
-        (row.kind, row.key): (row.object_id, decode_all(row.values), row.created_by_sync, row.missing_since is None)
-        for row in rows
-    }
+    found = {}
+    for row in rows:
+        # Without what identifies the guest in Proxmox VE.
+        values = {name: value for name, value in decode_all(row.values).items() if not name.startswith('id_')}
+        state = {'object': row.object_id, 'created': row.created_by_sync, 'retired': row.missing_since is not None}
+        found |= {(row.kind, row.key, name): value for name, value in (values | state).items()}
+    return found
 
 
 def plan_of(run: SyncRun) -> set:
@@ -140,8 +148,8 @@ def test_what_users_have_changed_since_is_left(pve, endpoint, sync):
     assert disk is not None
     disk.description = 'Mine'
     disk.save()
-    used.services.create(name='https', protocol='tcp', ports=[443])
-    before = contents()
+    used.services.create(name='https', port_mappings=['tcp/443'])
+    kept = [contents_of(each) for machine in (edited, described, used) for each in (machine, *machine.interfaces.all())]
     planned = revert(first)
     keys = {pk: key for key, pk in Binding.objects.filter(kind='vm').values_list('key', 'object_id')}
     reasons = left(planned)
@@ -151,11 +159,9 @@ def test_what_users_have_changed_since_is_left(pve, endpoint, sync):
     run = apply(planned)
     assert run.status == 'completed', list(run.changes.values_list('key', 'outcome', 'message'))
     assert set(VirtualMachine.objects.values_list('pk', flat=True)) == {edited.pk, described.pk, used.pk}
-    now = contents()
-    for machine in (edited, described, used):
-        assert now['VirtualMachine', machine.pk] == before['VirtualMachine', machine.pk]
-        for interface in machine.interfaces.all():
-            assert now['VMInterface', interface.pk] == before['VMInterface', interface.pk]
+    assert kept == [
+        contents_of(each) for machine in (edited, described, used) for each in (machine, *machine.interfaces.all())
+    ]
     # Their nodes and their cluster are needed.
     assert Cluster.objects.exists()
     assert not sync(endpoint).changes.filter(kind='vm', action='adopt').exists()
@@ -203,6 +209,7 @@ def test_an_adopted_machine_keeps_all_that_its_user_has_entered(pve, endpoint, s
     own.refresh_from_db()
     assert own.memory != 1
     planned = revert(run)
+    assert not left(planned)
     assert planned.changes.get(kind='vm').action == 'release'
     done = apply(planned)
     assert done.status == 'completed', list(done.changes.values_list('key', 'outcome', 'message'))
@@ -303,3 +310,32 @@ def test_edits_between_plan_and_application_are_left(endpoint, sync):
     assert VirtualMachine.objects.get().pk == machine.pk
     assert machine.interfaces.count() == VMInterface.objects.count()
     assert run.changes.filter(outcome='outdated').exists()
+
+
+def test_addresses_that_a_user_had_entered_before_are_released_and_stay(pve, endpoint, sync):
+    """They are primary addresses of what the run has created, which NetBox would delete along with that."""
+    sync(endpoint, 'preview')
+    address = next(found['address'] for found in entered_addresses(endpoint))
+    mine = IPAddress.objects.create(address=address, description='Mine')
+    before = contents()
+    first = sync(endpoint)
+    assert first.changes.get(kind='ip', action='adopt').object == mine
+    mine.refresh_from_db()
+    assert mine.assigned_object is not None
+    planned = revert(first)
+    assert not left(planned), left(planned)
+    run = apply(planned)
+    assert run.status == 'completed', list(run.changes.values_list('key', 'outcome', 'message'))
+    assert contents() == before
+
+
+def entered_addresses(endpoint) -> list[dict]:
+    """The addresses that a sync would create, primary ones first."""
+    changes = endpoint.runs.get().changes.filter(kind='ip', action='create')
+    primary = {
+        str(field['want'].get('key'))
+        for change in endpoint.runs.get().changes.filter(kind='vm')
+        for field in change.fields
+        if field['name'] == 'primary_ip4'
+    }
+    return [{field['name']: field['want'] for field in change.fields} for change in changes if change.key in primary]

@@ -210,7 +210,7 @@ def test_the_command_plans_a_revert_and_applies_it(endpoint, first):
 
 @after_first_sync
 def test_the_page_of_a_revert_says_what_it_does_and_what_it_leaves(endpoint, first, admin_client, monkeypatch):
-    VirtualMachine.objects.order_by('pk').first().services.create(name='https', protocol='tcp', ports=[443])
+    VirtualMachine.objects.order_by('pk').first().services.create(name='https', port_mappings=['tcp/443'])
     from netbox_proxsync.jobs import SyncJob
 
     run = SyncJob.enqueue_revert(first, None, immediate=True)
