@@ -1,18 +1,18 @@
 """Writes the changes of a plan that undoes a run."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
 from netbox.models import NetBoxModel
 
-from ..models import ProxmoxEndpoint
+from ..models import Binding, ProxmoxEndpoint
 from ..proxmox.messages import Message, joined
 from ..sync.changes import Action, Change, FieldChange
 from ..sync.kind_names import CLUSTER
 from ..sync.kinds import KINDS
 from ..sync.reverting import HOLDER_LEFT, holder_of
-from ..sync.values import Pointer
+from ..sync.values import Pointer, encode
 from .dependents import DependentFinder
 from .errors import OutdatedError
 from .fields import read
@@ -90,6 +90,34 @@ class RevertObjectWriter(ObjectWriter):
         instance.delete()
         self.fields.has_written = True
         self.bindings.unbind(change)
+
+    def update(self, change: Change) -> list[str]:
+        """As the base class; what Proxmox VE has said of the fields remains known."""
+        outdated = super().update(change)
+        self.remember_reported(change, [each for each in change.writes if not each.deferred], outdated)
+        return outdated
+
+    def write_late(self, change: Change, names: Collection[str], pending: Collection[str] = ()) -> list[str]:
+        """As the base class; what Proxmox VE has said of the fields remains known."""
+        outdated = super().write_late(change, names, pending)
+        written = [each for each in change.writes if each.deferred and each.name in names]
+        self.remember_reported(change, written, outdated)
+        return outdated
+
+    def remember_reported(self, change: Change, fields: Iterable[FieldChange], outdated: Collection[str]) -> None:
+        """
+        Store that Proxmox VE has other values than the ones that were restored, so that users can decide at once
+        whether NetBox keeps these.
+
+        Args:
+            outdated: The fields that were not restored.
+        """
+        if change.action is Action.CREATE:
+            return
+        single = (each for each in fields if each.name not in outdated and not isinstance(each.want, frozenset))
+        row = Binding.objects.get(endpoint=self.endpoint, kind=change.kind, key=change.key)
+        row.proxmox_values |= {each.name: encode(each.now) for each in single}
+        row.save(update_fields=['proxmox_values'])
 
     def release(self, change: Change) -> list[str]:
         """

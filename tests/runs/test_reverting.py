@@ -3,11 +3,15 @@
 import pytest
 from core.models import ObjectChange
 from dcim.models import Device, Interface, MACAddress, Site
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from ipam.models import IPAddress
 from virtualization.models import Cluster, VirtualDisk, VirtualMachine, VMInterface
 
+from netbox_proxsync.decisions import decide_field
 from netbox_proxsync.jobs import AlreadyRunningError, SyncJob
 from netbox_proxsync.models import Binding, SyncRun
+from netbox_proxsync.runs.reverting import reversal_of
 from netbox_proxsync.runs.stored_plans import PlanNotApplicableError
 from netbox_proxsync.sync.values import decode_all
 
@@ -339,3 +343,38 @@ def entered_addresses(endpoint) -> list[dict]:
         if field['name'] == 'primary_ip4'
     }
     return [{field['name']: field['want'] for field in change.fields} for change in changes if change.key in primary]
+
+
+def test_a_restored_value_can_be_kept_so_that_the_next_sync_does_not_write_it_again(pve, endpoint, sync):
+    sync(endpoint)
+    vmid = min(guest.vmid for guest in pve.cluster.guests.values() if guest.type == 'qemu')
+    binding = Binding.objects.get(kind='vm', key=f'qemu/{vmid}')
+    was = binding.object.vcpus
+    pve.set_config(vmid, cores=7)
+    apply(revert(sync(endpoint)))
+    assert VirtualMachine.objects.get(pk=binding.object_id).vcpus == was
+    decide_field(binding, 'vcpus', 'keep')
+    assert 'vcpus' not in {
+        field['name']
+        for change in sync(endpoint).changes.filter(kind='vm')
+        for field in change.fields
+        if not field['kept']
+    }
+    assert VirtualMachine.objects.get(pk=binding.object_id).vcpus == was
+    # Until Proxmox VE has another value.
+    pve.set_config(vmid, cores=5)
+    sync(endpoint)
+    assert VirtualMachine.objects.get(pk=binding.object_id).vcpus not in (was, 7)
+
+
+def test_the_statements_of_a_plan_do_not_depend_on_the_number_of_objects(standin, make_endpoint, sync):
+    numbers = []
+    for vms in (2, 12):
+        pve = standin(nodes=1, vms=vms, containers=0, running=1, agent=1, seed=vms, name=f'cluster-{vms}')
+        run = sync(make_endpoint(pve, name=f'Lab {vms}'))
+        with CaptureQueriesContext(connection) as statements:
+            assert len(reversal_of(run).changes) > 5 * vms
+        numbers.append(len(statements))
+    # A kind that one of the clusters lacks takes none.
+    assert abs(numbers[0] - numbers[1]) < 8, numbers
+    assert max(numbers) < 60
