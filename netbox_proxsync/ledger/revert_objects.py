@@ -1,6 +1,6 @@
 """Writes the changes of a plan that undoes a run."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,25 +11,57 @@ from ..proxmox.messages import Message, joined
 from ..sync.changes import Action, Change, FieldChange
 from ..sync.kind_names import CLUSTER
 from ..sync.kinds import KINDS
+from ..sync.ownership import is_empty
 from ..sync.reverting import HOLDER_LEFT, holder_of
+from ..sync.state import Bound
 from ..sync.values import Pointer, encode
-from .dependents import DependentFinder
+from .dependents import DependentFinder, describe
 from .errors import OutdatedError
-from .fields import read
+from .fields import pointer_to, read
 from .netbox_models import find
 from .objects import ObjectWriter
 
 __all__ = ('RevertObjectWriter',)
 
 
+type Deletions = Mapping[Pointer, Change]
+
+
 class Others:
     """The managed objects that a plan does not delete."""
 
-    def __init__(self, deleted: set[Pointer]) -> None:
-        self.deleted = deleted
+    def __init__(self, deletions: Deletions) -> None:
+        self.deletions = deletions
 
     def __contains__(self, pointer: object) -> bool:
-        return pointer not in self.deleted
+        return pointer not in self.deletions
+
+
+class RevertDependents(DependentFinder):
+    """
+    As the base class; what was changed in the object or in a part that would be deleted with it counts as well.
+
+    Args:
+        bound_to: The bindings of the endpoint by their objects.
+        deletions: The deletions of the plan by their objects.
+        changed: The fields of an object that were changed since the run.
+    """
+
+    def __init__(
+        self,
+        bound_to: Mapping[Pointer, Bound],
+        deletions: Deletions,
+        changed: Callable[[NetBoxModel, Change], list[str]],
+    ) -> None:
+        super().__init__(bound_to, kept=Others(deletions))
+        self.deletions = deletions
+        self.changed = changed
+
+    def find(self, instance: NetBoxModel) -> Iterator[str]:
+        """As the base class."""
+        yield from super().find(instance)
+        if change := self.deletions.get(pointer_to(instance)):
+            yield from (f'"{name}" of {describe(instance)}' for name in self.changed(instance, change))
 
 
 class RevertObjectWriter(ObjectWriter):
@@ -42,7 +74,7 @@ class RevertObjectWriter(ObjectWriter):
         self, endpoint: ProxmoxEndpoint, message: str, moment: datetime, planned: datetime | None = None
     ) -> None:
         super().__init__(endpoint, message, moment, planned)
-        self.deleted: set[Pointer] = set()
+        self.deletions: dict[Pointer, Change] = {}
 
     def expect(self, changes: Iterable[Change]) -> None:
         """As the base class; also note which objects the plan deletes."""
@@ -52,7 +84,7 @@ class RevertObjectWriter(ObjectWriter):
         """The same changes, while the objects that they delete are noted."""
         for change in changes:
             if change.action is Action.DELETE and change.pointer:
-                self.deleted.add(change.pointer)
+                self.deletions[change.pointer] = change
             yield change
 
     def check(self, change: Change) -> None:
@@ -64,7 +96,7 @@ class RevertObjectWriter(ObjectWriter):
             return
         super().check(change)
         holder = holder_of(change)
-        if holder in self.deleted and holder in self.objects.bound_to:
+        if holder in self.deletions and holder in self.objects.bound_to:
             raise OutdatedError(HOLDER_LEFT)
 
     def delete(self, change: Change) -> None:
@@ -79,11 +111,11 @@ class RevertObjectWriter(ObjectWriter):
             self.bindings.unbind(change)
             return
         instance = self.fields.locked(pointer)
-        if changed := [each.name for each in change.fields if self.is_changed(instance, each)]:
-            raise OutdatedError(Message('Changed since the plan was created: {fields}.', fields=joined(changed, ', ')))
+        if changed := self.changed(instance, change):
+            raise OutdatedError(Message('Changed since the run: {fields}.', fields=joined(changed, ', ')))
         if change.kind == CLUSTER:
             self.unassign_cluster(pointer)
-        finder = DependentFinder(self.objects.bound_to, kept=Others(self.deleted))
+        finder = RevertDependents(self.objects.bound_to, self.deletions, self.changed)
         if dependents := sorted(set(finder.find(instance))):
             raise OutdatedError(Message('Dependent objects: {dependents}.', dependents=joined(dependents, ', ')))
         self.fields.prepare(instance)
@@ -125,7 +157,7 @@ class RevertObjectWriter(ObjectWriter):
         say any more when a run has changed it.
         """
         instance = self.fields.locked(self.objects.pointer_of(change))
-        self.fields.displacement.clear_primary_fields(instance, self.deleted)
+        self.fields.displacement.clear_primary_fields(instance, self.deletions)
         fields = tuple(self.current(each, instance) for each in change.fields)
         outdated = super().release(replace(change, fields=fields))
         if stamp := KINDS[change.kind].stamp:
@@ -140,6 +172,12 @@ class RevertObjectWriter(ObjectWriter):
         """A field with the value that it holds now, if it was only emptied because the plan deletes what it named."""
         now = read(instance, field.name)
         return field if isinstance(now, frozenset) or self.is_changed(instance, field) else replace(field, now=now)
+
+    def changed(self, instance: NetBoxModel, change: Change) -> list[str]:
+        """The fields of a created object that do not hold what the run has written, or that others have filled since."""
+        written = {each.name for each in change.fields}
+        names = [each.name for each in change.fields if self.is_changed(instance, each)]
+        return [*names, *(name for name in filled(instance, change.kind) if name not in written)]
 
     def is_changed(self, instance: NetBoxModel, field: FieldChange) -> bool:
         """Whether a field does not hold what it did when the plan was made, and this run is not the reason."""
@@ -157,3 +195,14 @@ class RevertObjectWriter(ObjectWriter):
             self.fields.prepare(endpoint)
             endpoint.cluster_id = None
             endpoint.save()
+
+
+def filled(instance: NetBoxModel, kind: str) -> Iterator[str]:
+    """The fields of a kind that hold something else than in a new object."""
+    blank = type(instance)()
+    for spec in KINDS[kind].fields:
+        value = read(instance, spec.name)
+        if is_empty(value):
+            continue
+        if isinstance(value, frozenset) or spec.name.startswith('cf_') or read(blank, spec.name) != value:
+            yield spec.name

@@ -171,6 +171,20 @@ def test_what_users_have_changed_since_is_left(pve, endpoint, sync):
     assert not sync(endpoint).changes.filter(kind='vm', action='adopt').exists()
 
 
+def test_a_field_that_the_run_left_empty_and_a_user_has_filled_keeps_the_guest(endpoint, sync):
+    first = sync(endpoint)
+    interface = VMInterface.objects.filter(mtu=None).first()
+    VMInterface.objects.filter(pk=interface.pk).update(mtu=1400)
+    planned = revert(first)
+    machine = interface.virtual_machine
+    unit = Binding.objects.get(kind='vm', object_id=machine.pk).unit
+    assert not planned.changes.filter(unit=unit, outcome='planned').exists()
+    assert '"mtu" of interface' in left(planned)['vm', unit]
+    apply(planned)
+    interface.refresh_from_db()
+    assert interface.mtu == 1400
+
+
 def test_single_fields_that_were_edited_since_are_left(pve, endpoint, sync):
     sync(endpoint)
     vmid = min(guest.vmid for guest in pve.cluster.guests.values() if guest.type == 'qemu')
