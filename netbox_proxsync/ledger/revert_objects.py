@@ -174,7 +174,7 @@ class RevertObjectWriter(ObjectWriter):
         return field if isinstance(now, frozenset) or self.is_changed(instance, field) else replace(field, now=now)
 
     def changed(self, instance: NetBoxModel, change: Change) -> list[str]:
-        """The fields of a created object that do not hold what the run has written, or that others have filled since."""
+        """The fields of a created object that do not hold what the run has written, or that were filled since."""
         written = {each.name for each in change.fields}
         names = [each.name for each in change.fields if self.is_changed(instance, each)]
         return [*names, *(name for name in filled(instance, change.kind) if name not in written)]
