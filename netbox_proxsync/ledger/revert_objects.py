@@ -144,7 +144,7 @@ class RevertObjectWriter(ObjectWriter):
         Args:
             outdated: The fields that were not restored.
         """
-        if change.action is Action.CREATE:
+        if change.action is not Action.UPDATE:
             return
         single = (each for each in fields if each.name not in outdated and not isinstance(each.want, frozenset))
         row = Binding.objects.get(endpoint=self.endpoint, kind=change.kind, key=change.key)
