@@ -275,6 +275,7 @@ class RunModeChoices(ChoiceSet):
     SYNC = 'sync'
     APPLY = 'apply'
     QUICK = 'quick'
+    REVERT = 'revert'
 
     CHOICES = [
         Choice(PREVIEW, _('Preview'), color='blue'),
@@ -286,10 +287,15 @@ class RunModeChoices(ChoiceSet):
             description=_('Synchronizes the guests whose entry in the list of guests has changed'),
         ),
         Choice(APPLY, _('Apply'), color='teal', description=_('Applies the stored plan of an earlier run')),
+        Choice(REVERT, _('Revert'), color='purple', description=_('Plans how to undo what an earlier run wrote')),
     ]
 
     # They make a plan and apply it.
     SYNCING = (SYNC, QUICK)
+    # They make a plan and store it.
+    PLANNING = (PREVIEW, REVERT)
+    # They read Proxmox VE.
+    READING = (PREVIEW, *SYNCING)
 
 
 class RunStatusChoices(ChoiceSet):
@@ -369,6 +375,7 @@ class ChangeOutcomeChoices(ChoiceSet):
     FAILED = 'failed'
     WITHHELD = 'withheld'
     REJECTED = 'rejected'
+    LEFT = 'left'
 
     CHOICES = [
         Choice(PLANNED, _('Planned'), color='gray'),
@@ -389,12 +396,18 @@ class ChangeOutcomeChoices(ChoiceSet):
             color='red',
             description=_('NetBox would reject this change, so it is not part of the plan'),
         ),
+        Choice(
+            LEFT,
+            _('Left unchanged'),
+            color='yellow',
+            description=_('It cannot be reverted, so it is not part of the plan'),
+        ),
     ]
 
     # A preview writes nothing, so its changes have only these.
-    OF_PREVIEWS = (PLANNED, OUTDATED, WITHHELD, REJECTED)
+    OF_PREVIEWS = (PLANNED, OUTDATED, WITHHELD, REJECTED, LEFT)
     # They are shown and are not part of the plan.
-    LEFT_OUT = (WITHHELD, REJECTED)
+    LEFT_OUT = (WITHHELD, REJECTED, LEFT)
 
 
 class DecisionChoices(ChoiceSet):

@@ -43,7 +43,7 @@ def announce(run: SyncRun) -> None:
     runs without changes.
     """
     changed_nothing = run.mode == RunModeChoices.QUICK and run.status == RunStatusChoices.COMPLETED and not run.counts
-    if run.mode != RunModeChoices.PREVIEW and run.status != RunStatusChoices.CANCELED and not changed_nothing:
+    if run.mode not in RunModeChoices.PLANNING and run.status != RunStatusChoices.CANCELED and not changed_nothing:
         transaction.on_commit(lambda: send(run))
 
 

@@ -203,6 +203,7 @@ class SyncRunFilterSet(EndpointFilters):
     job_id = by_id(Job.objects.all(), _('Job (ID)'))
     user_id = by_id(User.objects.all(), _('User (ID)'))
     applies_id = by_id(SyncRun.objects.all(), _('Plan of run (ID)'))
+    reverts_id = by_id(SyncRun.objects.all(), _('Revert of run (ID)'))
     vmids = MultiValueNumberFilter(method='filter_vmids', label=_('Limited to a guest (VM ID)'))
     limited = django_filters.BooleanFilter(
         field_name='vmids',

@@ -40,6 +40,7 @@ from .runs.log import RunLog, numbers
 from .runs.maintenance import InMaintenanceError, refuse_in_maintenance
 from .runs.quick import Changed, QuickExecution, find_changed
 from .runs.recorder import RunRecorder
+from .runs.reverting import check_revertible
 from .runs.stored_plans import check_appliable, select
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 # Finished jobs of the schedule and of quick runs, by status: those of the last hour.
 JOBS_KEPT = 60
 # What every run needs, loaded with its row.
-WITH_RUN = ('user', 'applies', 'endpoint', *(f'endpoint__{name}' for name in PLACEMENT))
+WITH_RUN = ('user', 'applies', 'reverts', 'endpoint', *(f'endpoint__{name}' for name in PLACEMENT))
 GUEST_UNITS = tuple(f'{guest_type}/' for guest_type in GuestType)
 
 
@@ -194,6 +195,20 @@ class SyncJob(EndpointJob):
             units=None if selection.units is None else sorted(selection.units, key=unit_key),
             actions=None if selection.actions is None else sorted(selection.actions),
         )
+
+    @classmethod
+    def enqueue_revert(cls, source: SyncRun, user: AnyUser | None, immediate: bool = False) -> SyncRun:
+        """
+        Create a run that plans how to undo an earlier one, and enqueue its job. Its plan can be applied like a preview.
+
+        Raises:
+            AlreadyRunningError: The endpoint has a run that is queued or running.
+            EndpointDeletedError: The endpoint was deleted.
+            InMaintenanceError: NetBox is in maintenance mode.
+            PlanNotApplicableError: The run cannot be reverted.
+        """
+        check_revertible(source)
+        return cls.enqueue_run(source.endpoint, user, mode=RunModeChoices.REVERT, immediate=immediate, reverts=source)
 
     @staticmethod
     def refuse_second(endpoint: ProxmoxEndpoint) -> None:

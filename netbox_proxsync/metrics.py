@@ -63,9 +63,9 @@ def sync_statuses(names: dict[int, str]) -> GaugeMetricFamily:
 
 
 def syncs() -> QuerySet[SyncRun]:
-    """The syncs of whole endpoints in main, without those of some guests, which do not update the others."""
+    """The syncs of whole endpoints in main. Those of some guests do not update the others, and a revert is no sync."""
     whole = SyncRun.objects.filter(vmids__isnull=True, units__isnull=True, branch_id='')
-    return whole.exclude(mode=RunModeChoices.PREVIEW)
+    return whole.exclude(mode__in=RunModeChoices.PLANNING).exclude(applies__mode=RunModeChoices.REVERT)
 
 
 def last_success(names: dict[int, str]) -> GaugeMetricFamily:

@@ -31,6 +31,7 @@ __all__ = (
     'ManageBindingAgain',
     'PreviewEndpoint',
     'ResumeEndpoint',
+    'RevertRun',
     'RevokeDecision',
     'StopManagingBinding',
     'SyncEndpoint',
@@ -204,6 +205,22 @@ class ApplyPlan(ObjectAction):
             'color': 'warning' if plan.is_refused else 'primary',
             'icon': 'check-all',
         }
+        return render_to_string(cls.template_name, values)
+
+
+class RevertRun(ObjectAction):
+    """Leads to the page on which the revert of a run is started, as long as it can be."""
+
+    name = 'revert'
+    label = _('Revert Run')
+    url_kwargs = ['pk']
+    template_name = 'netbox_proxsync/buttons/link.html'
+
+    @classmethod
+    def render(cls, context: Any, obj: SyncRun, **kwargs: Any) -> str:
+        if not context.get('revertible'):
+            return ''
+        values = {'url': cls.get_url(obj), 'label': cls.label, 'color': 'outline-secondary', 'icon': 'undo'}
         return render_to_string(cls.template_name, values)
 
 

@@ -199,6 +199,7 @@ class MappingRuleSerializer(PrimaryModelSerializer):
 class SyncRunSerializer(BaseModelSerializer):
     endpoint = ProxmoxEndpointSerializer(nested=True, read_only=True)
     applies = NestedSyncRunSerializer(read_only=True, allow_null=True)
+    reverts = NestedSyncRunSerializer(read_only=True, allow_null=True)
     job = JobSerializer(nested=True, read_only=True, allow_null=True)
     user = UserSerializer(nested=True, read_only=True, allow_null=True)
     mode = ChoiceField(choices=RunModeChoices, read_only=True)
@@ -216,7 +217,7 @@ class SyncRunSerializer(BaseModelSerializer):
         fields = (
             'id', 'url', 'display_url', 'display', 'endpoint', 'branch', 'branch_id', 'mode', 'status', 'user', 'job',
             'request_id', 'created', 'started', 'completed', 'duration', 'phase', 'timings', 'counts', 'calls',
-            'guests', 'messages', 'error', 'error_source', 'refusal', 'refusal_source', 'applies', 'units',
+            'guests', 'messages', 'error', 'error_source', 'refusal', 'refusal_source', 'applies', 'reverts', 'units',
             'actions', 'vmids',
         )  # fmt: skip
         brief_fields = ('id', 'url', 'display', 'mode', 'status', 'created')

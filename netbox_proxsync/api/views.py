@@ -33,6 +33,7 @@ from ..proxmox.errors import ProxmoxError
 from ..runs.cancellation import RunEndedError, cancel, run_to_cancel
 from ..runs.stored_plans import may_apply
 from ..sync.kind_names import GUEST
+from ..ui.revert_state import may_revert
 from ..wording import worded
 from . import serializers
 from .bulk_decisions import BulkLinkViewSet, BulkResolveViewSet
@@ -202,7 +203,7 @@ class MappingRuleViewSet(NetBoxModelViewSet):
 
 class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyModelViewSet):
     """
-    Runs come from endpoints; they can be read, canceled and deleted.
+    Runs come from endpoints; they can be read, applied, reverted, canceled and deleted.
     """
 
     queryset = SyncRun.objects.all()
@@ -210,7 +211,7 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
     filterset_class = filtersets.SyncRunFilterSet
 
     def get_permissions(self) -> list[BasePermission]:
-        if self.action in ('accept', 'apply'):
+        if self.action in ('accept', 'apply', 'revert'):
             return [ViewedObjectPermission()]
         if self.action == 'cancel':
             return [EndpointSyncPermission()]
@@ -255,6 +256,22 @@ class SyncRunViewSet(BulkDestroyModelMixin, DestroyModelMixin, NetBoxReadOnlyMod
         if not may_apply(request.user, run):
             raise PermissionDenied(_('This user does not have permission to apply this plan.'))
         return cast(SyncRun, run)
+
+    @extend_schema(
+        request=None,
+        responses={202: serializers.SyncRunSerializer, 409: serializers.AlreadyRunningSerializer},
+    )
+    @action(detail=True, methods=['post'])
+    def revert(self, request: Request, pk: int) -> Response:
+        """
+        Enqueue a run that plans how to undo what this run has written. Its plan is applied like that of a preview.
+        """
+        runs = SyncRun.objects.restrict(request.user, 'view').select_related('endpoint', 'applies')
+        source = get_object_or_404(runs, pk=pk)
+        if not may_revert(request.user, source):
+            raise PermissionDenied(NOT_PERMITTED['sync'])
+        serializers.EmptySerializer(data=request.data).is_valid(raise_exception=True)
+        return start_response(request, source.endpoint, lambda: SyncJob.enqueue_revert(source, request.user))
 
     @extend_schema(
         request=None,

@@ -57,7 +57,7 @@ def on_provision(branch: 'BranchRow') -> None:
 
 def after_merge(branch: 'BranchRow') -> None:
     """After a merge: merge the rows of the branch into main. To repeat it changes nothing."""
-    runs = SyncRun.objects.filter(branch_id=branch.schema_id).exclude(mode=RunModeChoices.PREVIEW)
+    runs = SyncRun.objects.filter(branch_id=branch.schema_id).exclude(mode__in=RunModeChoices.PLANNING)
     with within(''), transaction.atomic():
         for endpoint in endpoints_of(runs):
             state = BranchState.objects.filter(endpoint=endpoint, branch_id=branch.schema_id).first()
@@ -81,7 +81,7 @@ def after_sync(branch: 'BranchRow') -> None:
     """After a branch was synced from main: merge what runs in main have written since the branch was created."""
     # The branch may already have what a run has written that has not ended yet.
     since = Q(completed__gt=branch.created) | Q(completed=None)
-    runs = SyncRun.objects.filter(since, branch_id='').exclude(mode=RunModeChoices.PREVIEW)
+    runs = SyncRun.objects.filter(since, branch_id='').exclude(mode__in=RunModeChoices.PLANNING)
     with within(branch.schema_id), transaction.atomic(), transaction.atomic(using=branch.connection_name):
         for endpoint in ProxmoxEndpoint.objects.all():
             written = units_written_by(runs.filter(endpoint=endpoint))
@@ -140,7 +140,7 @@ def incompletely_merged() -> list['BranchRow']:
 
 def is_incompletely_merged(branch: 'BranchRow') -> bool:
     """Whether runs have written into a branch whose rows have not been merged into main."""
-    wrote = SyncRun.objects.filter(branch_id=branch.schema_id).exclude(mode=RunModeChoices.PREVIEW).order_by()
+    wrote = SyncRun.objects.filter(branch_id=branch.schema_id).exclude(mode__in=RunModeChoices.PLANNING).order_by()
     states = BranchState.objects.filter(branch_id=branch.schema_id, bindings_merged=None)
     return states.filter(endpoint__in=wrote.values('endpoint')).exists()
 
@@ -152,13 +152,13 @@ def endpoints_of(runs: QuerySet[SyncRun]) -> QuerySet[ProxmoxEndpoint]:
 
 def changes_of(branch: 'BranchRow') -> QuerySet[SyncChange]:
     """The changes that runs have written into a branch."""
-    runs = SyncRun.objects.filter(branch_id=branch.schema_id).exclude(mode=RunModeChoices.PREVIEW).order_by()
+    runs = SyncRun.objects.filter(branch_id=branch.schema_id).exclude(mode__in=RunModeChoices.PLANNING).order_by()
     return SyncChange.objects.filter(run__in=runs.values('pk'), outcome__in=WRITTEN)
 
 
 def written_since(endpoint: ProxmoxEndpoint, moment: datetime) -> set[str]:
     """The units of which runs in main have written a part since the given time."""
-    runs = SyncRun.objects.filter(endpoint=endpoint, branch_id='').exclude(mode=RunModeChoices.PREVIEW)
+    runs = SyncRun.objects.filter(endpoint=endpoint, branch_id='').exclude(mode__in=RunModeChoices.PLANNING)
     since = runs.filter(Q(completed__gt=moment) | Q(completed=None)).order_by()
     changes = SyncChange.objects.filter(run__in=since.values('pk'), outcome__in=WRITTEN).order_by()
     return set(changes.values_list('unit', flat=True).distinct())

@@ -128,6 +128,6 @@ def refuse_during_sync(endpoint: ProxmoxEndpoint) -> None:
         SyncInProgressError: A sync is running, which binds again what it has planned to write. A queued sync has no
             plan yet.
     """
-    syncs = SyncRun.objects.filter(endpoint=endpoint, branch_id='').exclude(mode=RunModeChoices.PREVIEW)
+    syncs = SyncRun.objects.filter(endpoint=endpoint, branch_id='').exclude(mode__in=RunModeChoices.PLANNING)
     if syncs.filter(status__in=RunStatusChoices.WORKING).exists():
         raise SyncInProgressError(endpoint)

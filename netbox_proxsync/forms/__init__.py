@@ -5,3 +5,4 @@ from .decisions import *
 from .filtersets import *
 from .model_forms import *
 from .pause import *
+from .revert import *

@@ -208,6 +208,8 @@ class ProxSyncRunFilter(BaseModelFilter):
     refusal: StrFilterLookup | None = strawberry_django.filter_field()
     applies: Runs | None = strawberry_django.filter_field()
     applies_id: ID | None = strawberry_django.filter_field()
+    reverts: Runs | None = strawberry_django.filter_field()
+    reverts_id: ID | None = strawberry_django.filter_field()
 
 
 @register_filter(models.SyncChange, lookups=True)

@@ -100,7 +100,7 @@ class ProxSyncMappingRuleType(PrimaryObjectType):
 @register_type(
     models.SyncRun,
     # Jobs are not part of NetBox's schema. The identity of a cluster contains the names of nodes that may be hidden.
-    exclude=['job', 'planned_bindings', 'applied_by', 'shared_objects', 'cluster_identity'],
+    exclude=['job', 'planned_bindings', 'applied_by', 'reverted_by', 'shared_objects', 'cluster_identity'],
     filters=ProxSyncRunFilter,
     pagination=True,
 )
@@ -109,6 +109,7 @@ class ProxSyncRunType(BaseObjectType):
     endpoint: Annotated['ProxSyncEndpointType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     user: Annotated['UserType', strawberry.lazy('users.graphql.types')] | None
     applies: Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
+    reverts: Annotated['ProxSyncRunType', strawberry.lazy('netbox_proxsync.graphql.types')] | None
     vmids: list[int] | None
     actions: list[str] | None
 

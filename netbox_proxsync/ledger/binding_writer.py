@@ -102,6 +102,9 @@ class BindingWriter:
                 values[name] = value if name in written else self.displacement.binding_value(pointer, name, value)
             elif name in last:
                 values[name] = last[name]
+        if change.binding is not None:
+            # A revert forgets fields that were never written before; those that it has not written remain.
+            values |= {name: last[name] for name in skipped if name in last and name not in change.binding}
         return values
 
     def was_created_by_sync(self, pointer: Pointer) -> bool:

@@ -19,7 +19,7 @@ from ..sync.values import Pointer
 from .fields import pointer_to, read
 from .netbox_models import find
 
-__all__ = ('blocking_dependents', 'dependents_of')
+__all__ = ('DependentFinder', 'blocking_dependents', 'dependents_of', 'describe')
 
 # Fields that users fill where this plugin writes nothing, or has not written anything.
 ENTERED = (

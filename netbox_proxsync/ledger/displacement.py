@@ -3,10 +3,10 @@ Moves values out of the way for a moment: a plan may move an address or a name f
 refuses a value that another object still has.
 """
 
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Container, Iterable, MutableMapping
 from dataclasses import replace
 
-from dcim.models import Device, Interface
+from dcim.models import Device, Interface, MACAddress
 from django.contrib.contenttypes.models import ContentType
 from ipam.constants import IPADDRESS_ROLES_NONUNIQUE
 from ipam.models import IPAddress
@@ -28,6 +28,11 @@ UNIQUE_WITHIN: dict[type[NetBoxModel], tuple[str, ...]] = {
     VirtualMachine: ('cluster_id', 'tenant_id'),
     VMInterface: ('virtual_machine_id',),
     Interface: ('device_id',),
+}
+# The fields that name an object as the primary one of its kind.
+PRIMARY_FIELDS: dict[type[NetBoxModel], tuple[tuple[type[NetBoxModel], str], ...]] = {
+    IPAddress: tuple((model, name) for model in (VirtualMachine, Device) for name in ('primary_ip4', 'primary_ip6')),
+    MACAddress: ((VMInterface, 'primary_mac_address'), (Interface, 'primary_mac_address')),
 }
 # Shorter than the name of any model may be, so that the suffix which makes it unique fits.
 LENGTH_OF_DISPLACED_NAME = 40
@@ -100,6 +105,18 @@ class Displacement:
         for model in (VirtualMachine, Device):
             for holder in model.objects.filter(**{name: address}).select_for_update(of=('self',)):
                 if holder != machine:
+                    self._set(holder, name, None)
+
+    def clear_primary_fields(self, instance: NetBoxModel, holders: Container[Pointer]) -> None:
+        """
+        Clear the fields by which objects name an address as their primary one; NetBox refuses to unassign it otherwise.
+
+        Args:
+            holders: The objects whose fields may be cleared.
+        """
+        for model, name in PRIMARY_FIELDS.get(type(instance), ()):
+            for holder in model.objects.filter(**{name: instance}).select_for_update(of=('self',)):
+                if pointer_to(holder) in holders:
                     self._set(holder, name, None)
 
     def _displace_duplicates(self, address: IPAddress) -> None:

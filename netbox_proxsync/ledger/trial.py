@@ -62,6 +62,7 @@ class Trial:
     Attributes:
         results: What NetBox says to the changes. Those that could not be tried are missing.
         untried: The units that could not be tried, because the database was busy.
+        is_divided: Whether the trial has taken more than one transaction.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Trial:
         self.progress = progress
         self.results: list[Result] = []
         self.untried: set[str] = set()
+        self.is_divided = False
 
     def run(self, plan: AnyPlan) -> None:
         """
@@ -102,6 +104,7 @@ class Trial:
                     self.progress(len(self.results))
                     if not units or self.stopped() or monotonic() - began > SECONDS_PER_TRANSACTION:
                         break
+            self.is_divided |= bool(units)
 
 
 class TrialWriter(Writer):

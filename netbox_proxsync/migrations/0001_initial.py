@@ -526,6 +526,17 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    'reverts',
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name='reverted_by',
+                        to='netbox_proxsync.syncrun',
+                    ),
+                ),
+                (
                     'endpoint',
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,

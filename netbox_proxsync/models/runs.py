@@ -185,6 +185,16 @@ class SyncRun(models.Model):
         editable=False,
         help_text=_('The earlier run whose plan this run applies'),
     )
+    reverts = models.ForeignKey(
+        to='self',
+        on_delete=models.SET_NULL,
+        related_name='reverted_by',
+        verbose_name=_('revert of'),
+        blank=True,
+        null=True,
+        editable=False,
+        help_text=_('The earlier run that the plan of this one undoes'),
+    )
     units = models.JSONField(
         verbose_name=_('guests and nodes'),
         blank=True,
@@ -312,7 +322,7 @@ class SyncRun(models.Model):
     @property
     def wrote(self) -> bool:
         """Whether the run has changed NetBox, or has tried to."""
-        return self.mode != RunModeChoices.PREVIEW and self.status != RunStatusChoices.REFUSED
+        return self.mode not in RunModeChoices.PLANNING and self.status != RunStatusChoices.REFUSED
 
     @property
     def duration(self) -> timedelta | None:

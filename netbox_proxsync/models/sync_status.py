@@ -58,7 +58,7 @@ def runs_in_main() -> QuerySet[SyncRun]:
 def plans() -> QuerySet[Any]:
     """The runs of the endpoint of the outer query that have stored a plan, the newest first, each with its `state`."""
     stored = runs_in_main().filter(
-        Q(mode=RunModeChoices.PREVIEW, status=RunStatusChoices.COMPLETED)
+        Q(mode__in=RunModeChoices.PLANNING, status=RunStatusChoices.COMPLETED)
         | (Q(mode__in=RunModeChoices.SYNCING, status=RunStatusChoices.REFUSED) & ~Q(refusal=''))
     )
     later = SyncRun.objects.filter(
@@ -102,12 +102,16 @@ def plan_of() -> Subquery:
 
 def last_sync() -> Subquery:
     """When NetBox was synced last, by a run for all guests."""
-    syncs = runs_in_main().filter(
-        mode__in=WRITING_MODES,
-        status__in=RunStatusChoices.DONE,
-        vmids__isnull=True,
-        units__isnull=True,
-        actions__isnull=True,
+    syncs = (
+        runs_in_main()
+        .filter(
+            mode__in=WRITING_MODES,
+            status__in=RunStatusChoices.DONE,
+            vmids__isnull=True,
+            units__isnull=True,
+            actions__isnull=True,
+        )
+        .exclude(applies__mode=RunModeChoices.REVERT)
     )
     return Subquery(syncs.values('completed')[:1])
 
@@ -127,7 +131,7 @@ def left_out(outcome: str) -> QuerySet[SyncChange]:
 def is_unreachable() -> Combinable:
     """Whether the last run that tried to read Proxmox VE could not."""
     tried = runs_in_main().filter(status__in=RunStatusChoices.FINISHED)
-    tried = tried.exclude(mode=RunModeChoices.APPLY).exclude(status=RunStatusChoices.CANCELED)
+    tried = tried.filter(mode__in=RunModeChoices.READING).exclude(status=RunStatusChoices.CANCELED)
     failed = ExpressionWrapper(Q(status=RunStatusChoices.FAILED, guests__isnull=True), output_field=BooleanField())
     return Coalesce(Subquery(tried.values(failed=failed)[:1]), Value(value=False))
 

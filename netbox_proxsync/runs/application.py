@@ -12,6 +12,7 @@ from ..choices import ChangeOutcomeChoices, ObjectEventsChoices, RunModeChoices,
 from ..ledger.database import retried
 from ..ledger.guests import GuestStateRecorder
 from ..ledger.objects import ObjectWriter
+from ..ledger.revert_objects import RevertObjectWriter
 from ..ledger.writer import Result, Writer
 from ..models import SyncRun
 from ..models.users import service_user
@@ -133,9 +134,17 @@ class Application:
         """What writes the plan, as the user of the run."""
         run = self.run
         origin = f' (plan of run {run.applies_id})' if run.applies_id else ''
-        message = f'Proxmox VE sync of {run.endpoint}, run {run.pk}{origin}'
+        is_revert = run.applies is not None and run.applies.mode == RunModeChoices.REVERT
+        what = f'Revert of run {run.applies.reverts_id}' if run.applies and is_revert else 'Proxmox VE sync'
+        message = f'{what} of {run.endpoint}, run {run.pk}{origin}'
         planned = (run.applies or run).started
-        make = partial(ObjectWriter, run.endpoint, message[:MESSAGE_LENGTH], timezone.now(), planned)
+        make = partial(
+            RevertObjectWriter if is_revert else ObjectWriter,
+            run.endpoint,
+            message[:MESSAGE_LENGTH],
+            timezone.now(),
+            planned,
+        )
         return Writer(
             retried(make, Message('reading bindings')),
             run.user or retried(service_user, Message('reading users')),
@@ -184,7 +193,7 @@ def is_quiet(run: SyncRun) -> bool:
             whole = run.endpoint.runs.filter(
                 vmids__isnull=True, units__isnull=True, actions__isnull=True, branch_id__in=('', run.branch_id)
             )
-            synced = whole.exclude(mode=RunModeChoices.PREVIEW).filter(status__in=RunStatusChoices.DONE)
+            synced = whole.exclude(mode__in=RunModeChoices.PLANNING).filter(status__in=RunStatusChoices.DONE)
             return not synced.exists()
     return False
 

@@ -35,7 +35,7 @@ from ..sync.changes import Plan
 from ..sync.cluster_identity import another_cluster, identity_of_cluster
 from ..sync.comparison import compare
 from ..sync.desired import desire
-from ..sync.guest_states import GuestStates, LaterGuestStates, Pending
+from ..sync.guest_states import GuestStates, LaterGuestStates, Pending, RevertedGuestStates
 from ..sync.kind_names import GUEST
 from ..sync.mapping.nodes import node_key, nodes_read
 from ..sync.settings import Settings
@@ -47,6 +47,7 @@ from .destination import Destination
 from .endings import Ending
 from .plan_selection import Selection
 from .recorder import WITHHELD, RunRecorder
+from .reverting import plan_revert
 from .stored_plans import PlanNotApplicableError, StoredPlan, check_appliable, why_reading_is_stale
 from .validation import Rejection, Validation
 
@@ -70,7 +71,9 @@ def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch, steps: 'typ
         DatabaseBusyError: The database did not allow a step, however often it was tried.
     """
     execution = (steps or Execution)(run, recorder, watch)
-    execution.destination.prepare(writes=run.mode != RunModeChoices.PREVIEW)
+    execution.destination.prepare(writes=run.mode not in RunModeChoices.PLANNING)
+    if run.mode == RunModeChoices.REVERT:
+        return plan_revert(run, recorder, watch)
     return execution.apply_stored_plan(run.applies) if run.applies else execution.compare_and_apply()
 
 
@@ -138,7 +141,8 @@ class Execution:
         # The policy may be stricter now than when the plan was made.
         make = partial(StoredPlan, source, selection, self.run, self.endpoint.write_policy)
         plan = retried(make, Message('reading the plan'))
-        states = partial(LaterGuestStates, rejected=retried(plan.rejected, Message('reading the plan')))
+        kind = RevertedGuestStates if source.mode == RunModeChoices.REVERT else LaterGuestStates
+        states = partial(kind, rejected=retried(plan.rejected, Message('reading the plan')))
         standings = retried(lambda: states(plan.sizes(), self.why_stale(source)), Message('reading the plan'))
         application = Application(self.run, self.recorder, self.watch, GuestStateRecorder(self.endpoint, standings))
         ending = application.apply(plan)

@@ -191,5 +191,5 @@ def prune(endpoint: ProxmoxEndpoint) -> None:
     # The last run is displayed with the endpoint, so it is not deleted.
     endpoint.refresh_from_db(fields=['last_run'])
     old = finished.filter(~Q(pk__in=newest) | Q(created__lt=oldest)).exclude(pk=endpoint.last_run_id)
-    old = old.exclude(~Q(mode=RunModeChoices.PREVIEW), branch_id__in=still_needed(endpoint))
+    old = old.exclude(~Q(mode__in=RunModeChoices.PLANNING), branch_id__in=still_needed(endpoint))
     old.delete()

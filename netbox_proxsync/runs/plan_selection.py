@@ -8,7 +8,7 @@ from typing import Self
 
 from django.db.models import Exists, OuterRef, Q
 
-from ..choices import ChangeOutcomeChoices, RunStatusChoices
+from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunStatusChoices
 from ..models import SyncChange, SyncRun
 
 __all__ = ('CLUSTER_UNIT', 'Selection', 'covered', 'runs_applying')
@@ -27,7 +27,7 @@ class Selection:
     A part of a stored plan.
 
     Attributes:
-        units: Only the changes of these guests and nodes, and of the cluster; None: all.
+        units: Only the changes of these guests and nodes, and of the cluster unless it is deleted; None: all.
         actions: Only the changes with these actions; None: all.
     """
 
@@ -42,7 +42,11 @@ class Selection:
     @property
     def in_units(self) -> Q:
         """A condition for the changes of the units."""
-        return Q() if self.units is None else Q(unit__in=[CLUSTER_UNIT, *self.units])
+        if self.units is None:
+            return Q()
+        # All need the cluster. A revert deletes it after all others.
+        cluster = Q(unit=CLUSTER_UNIT) & ~Q(action=ChangeActionChoices.DELETE)
+        return Q(unit__in=self.units - {CLUSTER_UNIT}) | cluster
 
     @property
     def condition(self) -> Q:

@@ -213,6 +213,10 @@ class RunRecorder:
         for batch in batched(rejections, ROWS_AT_ONCE):
             self.store([Result(change, ChangeOutcomeChoices.REJECTED, message) for change, message in batch])
 
+    def store_left(self, left: Iterable[tuple[Change, Message]]) -> None:
+        """Write the rows of changes that cannot be reverted, with the reasons. They are no part of the stored plan."""
+        self.store([Result(change, ChangeOutcomeChoices.LEFT, message) for change, message in left])
+
     def store(self, results: list[Result]) -> None:
         """Write the rows of changes."""
         rows = [change_row(self.run, self.position + offset, result) for offset, result in enumerate(results)]

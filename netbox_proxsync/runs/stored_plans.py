@@ -42,8 +42,8 @@ class PlanNotApplicableError(Exception):
 
 
 def has_plan(run: SyncRun) -> bool:
-    """Whether a run has stored a plan without applying it: a preview, or a run that was refused."""
-    if run.mode == RunModeChoices.PREVIEW:
+    """Whether a run has stored a plan without applying it: a preview, a revert, or a run that was refused."""
+    if run.mode in RunModeChoices.PLANNING:
         return run.status == RunStatusChoices.COMPLETED
     return run.mode in RunModeChoices.SYNCING and run.status == RunStatusChoices.REFUSED and bool(run.refusal)
 
@@ -167,7 +167,7 @@ def why_reading_is_stale(source: SyncRun, by: SyncRun, guests_read: datetime | N
         vmids__isnull=False,
         started__gt=source.started,
     )
-    if is_newest and not later.exclude(mode=RunModeChoices.APPLY).exists():
+    if is_newest and not later.filter(mode__in=RunModeChoices.READING).exists():
         return EMPTY
     return Message(
         'A plan was applied that was created before the guests were last read. The next run compares the guest.'

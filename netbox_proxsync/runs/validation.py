@@ -7,7 +7,7 @@ from functools import partial
 from django.db import OperationalError
 from django.utils import timezone
 
-from ..choices import ChangeOutcomeChoices
+from ..choices import ChangeOutcomeChoices, RunModeChoices
 from ..ledger.database import is_lost, reason_of, retried
 from ..ledger.objects import ObjectWriter
 from ..ledger.results import Result
@@ -15,7 +15,8 @@ from ..ledger.trial import Trial
 from ..models import SyncRun
 from ..models.users import service_user
 from ..proxmox.messages import Message, counted
-from ..sync.changes import Change, Plan
+from ..sync.changes import Action, Change, Plan
+from ..sync.kind_names import CLUSTER, DEVICE
 from ..sync.rejected import divided
 from .application import REFUSED_REMEDY, Tally
 from .cancellation import CancelWatch
@@ -25,6 +26,8 @@ __all__ = ('Rejection', 'Validation')
 
 # NetBox refuses to write them, or another object that they need.
 REJECTED = (ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.SKIPPED)
+# The kinds without whose objects guests cannot exist.
+HOLDING_GUESTS = (CLUSTER, DEVICE)
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,21 @@ class Validation:
     """
     Finds what NetBox rejects of a plan, by a trial, which leaves NetBox unchanged.
 
+    Args:
+        writer: Writes the single objects of the plan.
+
     Attributes:
         rejections: What it rejects, after `validated`.
+        outdated: What users have changed since the objects were read, or what the plan must leave because other objects
+            depend on it.
     """
 
     run: SyncRun
     recorder: RunRecorder
     watch: CancelWatch
+    writer: type[ObjectWriter] = ObjectWriter
     rejections: list[Rejection] = field(default_factory=list)
+    outdated: list[Rejection] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
 
     def validated(self, plan: Plan) -> Plan:
@@ -98,15 +108,15 @@ class Validation:
                     len(trial.untried),
                 )
             )
-        by_change = {id(result.change): result for result in trial.results if is_rejected(result, trial)}
+        by_change = {id(result.change): result for result in trial.results if self.leaves_out(result, trial)}
         if not by_change:
             return plan
-        self.tally.add(by_change.values())
+        self.tally.add(result for result in by_change.values() if result.outcome != ChangeOutcomeChoices.OUTDATED)
         return replace(plan, changes=tuple(self.accepted(plan.changes, by_change)))
 
     def object_writer(self) -> ObjectWriter:
         """What writes the objects, as for a sync that has made the plan."""
-        return ObjectWriter(self.run.endpoint, '', timezone.now(), self.run.started)
+        return self.writer(self.run.endpoint, '', timezone.now(), self.run.started)
 
     def accepted(self, changes: Iterable[Change], results: dict[int, Result]) -> Iterable[Change]:
         """What NetBox accepts of changes. The rest is added to the rejections."""
@@ -115,6 +125,9 @@ class Validation:
             if result is None:
                 yield change
                 continue
+            if result.outcome == ChangeOutcomeChoices.OUTDATED:
+                self.outdated.append(Rejection(change, result.message))
+                continue
             rest, rejected = None, change
             if result.pointer and (result.unwritten or result.lacking):
                 rest, rejected = divided(change, result.unwritten, result.lacking)
@@ -122,6 +135,15 @@ class Validation:
             self.rejections.append(Rejection(rejected, result.message))
             if rest:
                 yield rest
+
+    def leaves_out(self, result: Result, trial: Trial) -> bool:
+        """Whether a change does not become part of the plan, at least in part."""
+        if self.run.mode != RunModeChoices.REVERT:
+            return is_rejected(result, trial)
+        if trial.is_divided and result.change.action is Action.DELETE and result.change.kind in HOLDING_GUESTS:
+            # NetBox refuses to delete what has guests, whose deletion was rolled back with an earlier transaction.
+            return False
+        return result.outcome == ChangeOutcomeChoices.OUTDATED or is_rejected(result, trial)
 
     def warn_of_untried(self, reason: Message) -> None:
         """Warn that NetBox may still reject some changes."""

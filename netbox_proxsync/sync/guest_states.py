@@ -25,6 +25,7 @@ __all__ = (
     'GuestStates',
     'LaterGuestStates',
     'Pending',
+    'RevertedGuestStates',
     'State',
 )
 
@@ -63,6 +64,8 @@ REOPENED = GuestState(State.UNKNOWN, Message('The guest is no longer ignored. Th
 LINKED = GuestState(State.NEW, Message('NetBox already contains the virtual machine of the guest. A sync adopts it.'))
 SEPARATE = GuestState(State.NEW, Message('A virtual machine will be created.'))
 
+REVERTED = GuestState(State.CHANGED, Message('A run was reverted. The next sync writes the same values again.'))
+REVERTED_CREATION = GuestState(State.NEW, Message('A run was reverted. The next sync creates or adopts it again.'))
 REVOKED = GuestState(State.UNKNOWN, Message('A decision about the guest was revoked. The next run compares it.'))
 
 
@@ -204,6 +207,18 @@ class LaterGuestStates:
         if state is None and self.remaining[unit]:
             return GuestState(State.CHANGED)
         return state or GuestState(State.IN_SYNC)
+
+
+class RevertedGuestStates(LaterGuestStates):
+    """The states of guests while a plan is applied that undoes a run: the next sync would write its values again."""
+
+    def now(self, unit: str, is_bound: bool, before: GuestState, was_listed: bool) -> GuestState | None:
+        """As `GuestStates.now`."""
+        if before.state in (State.UNKNOWN, State.SKIPPED, State.IGNORED):
+            return before
+        if not was_listed:
+            return missing(self.open, unit) if is_bound else None
+        return REVERTED if is_bound else REVERTED_CREATION
 
 
 def identity_of(change: Change) -> tuple[object, ...]:

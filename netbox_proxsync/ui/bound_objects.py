@@ -136,7 +136,7 @@ def last_reading_run(binding: Binding, guest: ProxmoxGuest | None) -> SyncRun | 
     runs = SyncRun.objects.filter(
         endpoint=binding.endpoint_id,
         branch_id=active().schema_id,
-        mode__in=(RunModeChoices.PREVIEW, *RunModeChoices.SYNCING),
+        mode__in=RunModeChoices.READING,
         status__in=(*RunStatusChoices.DONE, RunStatusChoices.REFUSED),
     )
     limited = Q(vmids__contains=[guest.vmid]) if guest else Q(pk=None)

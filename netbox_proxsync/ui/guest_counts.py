@@ -62,4 +62,4 @@ def guest_numbers(endpoints: Iterable[ProxmoxEndpoint], user: AnyUser) -> dict[i
 def last_read(endpoint: ProxmoxEndpoint) -> SyncRun | None:
     """The last run that tried to read Proxmox VE and was not canceled."""
     runs = SyncRun.objects.filter(endpoint=endpoint, branch_id='', status__in=RunStatusChoices.FINISHED)
-    return runs.exclude(mode=RunModeChoices.APPLY).exclude(status=RunStatusChoices.CANCELED).first()
+    return runs.filter(mode__in=RunModeChoices.READING).exclude(status=RunStatusChoices.CANCELED).first()

@@ -172,6 +172,7 @@ class RunPanel(panels.ObjectAttributesPanel):
     vmids = attrs.ArrayAttr('vmids', label=_('Only these guests'))
     status = attrs.ChoiceAttr('status')
     applies = attrs.RelatedObjectAttr('applies', linkify=True, label=_('Plan of'))
+    reverts = attrs.RelatedObjectAttr('reverts', linkify=True, label=_('Revert of'))
     units = attrs.TextAttr('shown_units', label=_('Part of the plan'))
     actions = attrs.ArrayAttr('shown_actions', label=_('Only these actions'))
     user = attrs.TextAttr('user')

@@ -78,4 +78,6 @@ class PlanState:
         """The text of the button."""
         if self.is_rest:
             return _('Apply the Rest')
-        return _('Review and Approve') if self.is_refused else _('Apply Preview')
+        if self.is_refused:
+            return _('Review and Approve')
+        return _('Apply Revert') if self.source.mode == RunModeChoices.REVERT else _('Apply Preview')

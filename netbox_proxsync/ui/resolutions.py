@@ -33,7 +33,7 @@ __all__ = (
 # A decision that is stored with the guest.
 IGNORE_GUEST = 'ignore_guest'
 # The modes and statuses of runs that have read Proxmox VE and compared.
-READING = (RunModeChoices.PREVIEW, *RunModeChoices.SYNCING)
+READING = RunModeChoices.READING
 READ = (*RunStatusChoices.DONE, RunStatusChoices.REFUSED)
 
 

@@ -155,6 +155,6 @@ def unsuccessful(run: SyncRun, user: AnyUser) -> dict[str, int]:
     """The number of changes that were not made, or are not part of a stored plan, by outcome, at most `COUNTED`."""
     changes = SyncChange.objects.restrict(user, 'view').filter(run=run).order_by()
     written = (ChangeOutcomeChoices.FAILED, ChangeOutcomeChoices.OUTDATED)
-    outcomes = (ChangeOutcomeChoices.REJECTED,) if has_plan(run) else written
+    outcomes = (ChangeOutcomeChoices.REJECTED, ChangeOutcomeChoices.LEFT) if has_plan(run) else written
     numbers = {outcome: changes.filter(outcome=outcome)[:COUNTED].count() for outcome in outcomes}
     return {outcome: number for outcome, number in numbers.items() if number}

@@ -20,6 +20,7 @@ from ..runs.progress import PHASES
 from ..runs.stored_plans import has_plan
 from ..sync.kinds import KINDS
 from .durations import shown_duration
+from .revert_state import after_revert
 from .run_changes import FILTERS, ChangePage, open_changes, unsuccessful
 from .unit_rows import badges, severity
 
@@ -72,7 +73,9 @@ class RunPlanPanel(panels.ObjectPanel):
         return context.get('plan') is not None
 
     def get_context(self, context: Any) -> dict[str, Any]:
-        return {**super().get_context(context), 'plan': context.get('plan')}
+        plan = context.get('plan')
+        after = after_revert(plan.source.endpoint) if plan and plan.source.mode == RunModeChoices.REVERT else {}
+        return {**super().get_context(context), 'plan': plan, **after}
 
 
 class RunCountsPanel(panels.ObjectPanel):
@@ -95,7 +98,7 @@ class RunCountsPanel(panels.ObjectPanel):
                 sum(row.outcomes[column][1] for row in results) for column in range(len(results[0].outcomes))
             ]
         # A plan without changes may only lack those that NetBox rejects.
-        is_rejected = has_plan(run) and not run.counts and bool(unsuccessful(run, user))
+        is_rejected = has_plan(run) and not run.counts and ChangeOutcomeChoices.REJECTED in unsuccessful(run, user)
         return {
             **context,
             **matrix,
@@ -245,7 +248,7 @@ def choices_of(run: Any) -> list[tuple[str, 'StrOrPromise', list[tuple[str, 'Str
         ('action', _('Action'), [choice for choice in choice_set_items(ChangeActionChoices) if choice[0] in actions]),
     ]
     outcomes = choice_set_items(ChangeOutcomeChoices)
-    if run.mode == RunModeChoices.PREVIEW:
+    if run.mode in RunModeChoices.PLANNING:
         # All changes are planned, unless some are left out.
         if not run.changes.filter(outcome__in=ChangeOutcomeChoices.LEFT_OUT).exists():
             return choices

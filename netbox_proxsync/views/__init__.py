@@ -18,4 +18,5 @@ from .reports import *
 from .rules import *
 from .run_actions import *
 from .run_export import *
+from .run_revert import *
 from .runs import *

@@ -12,13 +12,14 @@ from netbox.views.generic.base import BaseObjectView
 from utilities.paginator import get_paginate_count
 from utilities.views import register_model_view
 
-from ..choices import ChangeActionChoices
+from ..choices import ChangeActionChoices, RunModeChoices
 from ..jobs import AlreadyRunningError, SyncJob
 from ..models import SyncRun
 from ..runs.maintenance import InMaintenanceError
 from ..runs.stored_plans import PlanNotApplicableError, check_appliable, may_apply, select
 from ..ui.plan_parts import PlanParts, Removals
 from ..ui.plan_state import PlanState
+from ..ui.revert_state import after_revert
 from ..ui.run_panels import choices_of
 from ..wording import worded
 
@@ -86,6 +87,7 @@ class PlanView(BaseObjectView):
             'chosen': {name: data.get(name, '') for name in ('q', 'kind', 'action')},
             'applied': state.applied if state else [],
             'is_rest': bool(state and state.is_rest),
+            **(after_revert(source.endpoint) if source.mode == RunModeChoices.REVERT else {}),
         }
         return render(request, self.template_name, context)
 

@@ -19,10 +19,11 @@ from utilities.views import ConditionalLoginRequiredMixin, register_model_view
 from .. import filtersets, forms, tables
 from ..models import SyncRun
 from ..models.users import AnyUser
-from ..object_actions import ApplyPlan, CancelRun, DeleteRun
+from ..object_actions import ApplyPlan, CancelRun, DeleteRun, RevertRun
 from ..runs.cancellation import RunEndedError, cancel, run_to_cancel
 from ..ui import panels, run_panels
 from ..ui.plan_state import PlanState
+from ..ui.revert_state import is_revertible, may_revert
 from ..ui.run_changes import UnitChanges, changes_of
 from ..wording import worded
 from .empty_states import EmptyListMixin
@@ -56,8 +57,8 @@ class SyncRunListView(EmptyListMixin, generic.ObjectListView):
 
 @register_model_view(SyncRun)
 class SyncRunView(generic.ObjectView):
-    queryset = SyncRun.objects.select_related('endpoint', 'job', 'user', 'applies')
-    actions = (ApplyPlan, CancelRun, DeleteRun)
+    queryset = SyncRun.objects.select_related('endpoint', 'job', 'user', 'applies', 'reverts')
+    actions = (ApplyPlan, RevertRun, CancelRun, DeleteRun)
     layout = Layout(
         Row(
             Column(run_panels.RunMessagesPanel(), run_panels.RunPlanPanel()),
@@ -75,7 +76,10 @@ class SyncRunView(generic.ObjectView):
     )
 
     def get_extra_context(self, request: HttpRequest, instance: SyncRun) -> dict[str, Any]:
-        return {'plan': PlanState.of(instance, request.user)} if instance.finished else progress_context(instance)
+        if not instance.finished:
+            return progress_context(instance)
+        revertible = may_revert(request.user, instance) and is_revertible(instance)
+        return {'plan': PlanState.of(instance, request.user), 'revertible': revertible}
 
 
 @register_model_view(SyncRun, 'unit')

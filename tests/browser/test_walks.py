@@ -319,6 +319,38 @@ def test_a_refused_plan_is_understood_and_let_through(site, person, cluster):
     assert f'qemu/{retired.first().custom_field_data["vmid"]}' != spared
 
 
+def test_a_run_is_reverted_and_the_schedule_is_paused(site, person, cluster):
+    pve = cluster('ulm', nodes=1, vms=3, containers=0, templates=0)
+    endpoint = pin(pve, name='Ulm', sync_interval=60)
+    begin(endpoint)
+    vmid, name = next(iter(names_of(pve).items()))
+    pve.rename(vmid, 'renamed-by-mistake')
+    run = begin(endpoint)
+    machine = VirtualMachine.objects.get(name='renamed-by-mistake')
+    gerda = person('gerda')
+    gerda.open(run.get_absolute_url())
+    gerda.follow('Revert Run')
+    gerda.sees('The next sync writes the same values again')
+    expect(gerda.page.get_by_label('Pause automatic syncs')).to_be_checked()
+    gerda.picture('run-revert')
+    gerda.press('Preview Revert')
+    gerda.sees('Apply Revert', 60)
+    # Nothing was written yet.
+    machine.refresh_from_db()
+    assert machine.name == 'renamed-by-mistake'
+    assert name in gerda.text
+    gerda.follow('Apply Revert')
+    gerda.sees('Automatic syncs are paused until')
+    gerda.press('Apply All')
+    gerda.sees_the_end()
+    machine.refresh_from_db()
+    assert machine.name == name
+    gerda.open(run.get_absolute_url())
+    assert gerda.page.get_by_role('link', name='Revert Run').count() == 0
+    gerda.open(endpoint.get_absolute_url())
+    gerda.sees('Paused until')
+
+
 def test_progress_is_seen_moving_and_a_run_is_canceled(site, person, cluster):
     pve = cluster('essen', nodes=1, vms=40, containers=0, templates=0)
     endpoint = pin(pve, name='Essen', concurrency=1)

@@ -68,6 +68,10 @@ class Command(BaseCommand):
         )  # fmt: skip
         what.add_argument('--apply', type=int, metavar='RUN', help='Apply the plan of this preview of the endpoint')
         what.add_argument('--accept', type=int, metavar='RUN', help='Approve this refused run of the endpoint')
+        what.add_argument(
+            '--revert', type=int, metavar='RUN',
+            help='Plan how to undo what this run of the endpoint wrote, and write nothing; --apply applies the plan',
+        )  # fmt: skip
         parser.add_argument(
             '--unit', action='append', metavar='UNIT',
             help='With --apply and --accept: only this guest or node, such as qemu/100; may be repeated',
@@ -120,8 +124,10 @@ class Command(BaseCommand):
     def check_limits(self, options: dict[str, Any], is_single: bool) -> None:
         """Raise CommandError if arguments for a single endpoint, or too many guests, are given."""
         applies_plan = options['accept'] is not None or options['apply'] is not None
-        if applies_plan and not is_single:
-            raise CommandError('--apply and --accept are for one endpoint: that of the run.', returncode=FAILED)
+        names_run = applies_plan or options['revert'] is not None
+        if names_run and not is_single:
+            message = '--apply, --accept and --revert are for one endpoint: that of the run.'
+            raise CommandError(message, returncode=FAILED)
         if not applies_plan and (options['unit'] or options['except_unit'] or options['action']):
             message = '--unit, --except-unit and --action select a part of a plan. Add --apply or --accept.'
             raise CommandError(message, returncode=FAILED)
@@ -130,7 +136,7 @@ class Command(BaseCommand):
             raise CommandError(message, returncode=FAILED)
         if not options['vmid']:
             return
-        if applies_plan or not is_single:
+        if names_run or not is_single:
             message = '--vmid is for a sync or preview of one endpoint: another has other guests with the same IDs.'
             raise CommandError(message, returncode=FAILED)
         if len(set(options['vmid'])) > MAX_LIMIT:
@@ -171,6 +177,8 @@ class Command(BaseCommand):
     def start(self, endpoint: ProxmoxEndpoint, options: dict[str, Any]) -> SyncRun | None:
         if options['quick']:
             return self.start_quick_run(endpoint, options)
+        if options['revert'] is not None:
+            return SyncJob.enqueue_revert(self.reverted(endpoint, options['revert']), user=None, immediate=True)
         if options['accept'] is None and options['apply'] is None:
             mode = RunModeChoices.PREVIEW if options['preview'] else RunModeChoices.SYNC
             return SyncJob.enqueue_run(endpoint, user=None, mode=mode, immediate=True, vmids=options['vmid'])
@@ -193,13 +201,25 @@ class Command(BaseCommand):
         if options['accept'] is not None:
             pk, runs, what = options['accept'], endpoint.runs.exclude(refusal=''), 'a refused run'
         else:
-            pk, runs, what = options['apply'], endpoint.runs.filter(mode=RunModeChoices.PREVIEW), 'a preview'
+            pk, runs, what = options['apply'], endpoint.runs.filter(mode__in=RunModeChoices.PLANNING), 'a preview'
         found: SyncRun | None = runs.filter(pk=pk).first()
         if found:
             return found
         last = runs.order_by('-pk').first()
         known = f'The last one is {last.pk}.' if last else 'There is none.'
         raise CommandError(f'{pk} is not {what} of the endpoint "{endpoint}". {known}', returncode=FAILED)
+
+    def reverted(self, endpoint: ProxmoxEndpoint, pk: int) -> SyncRun:
+        """
+        The run that is to be reverted.
+
+        Raises:
+            CommandError: The endpoint has no such run.
+        """
+        found: SyncRun | None = endpoint.runs.select_related('applies').filter(pk=pk).first()
+        if found is None:
+            raise CommandError(f'{pk} is not a run of the endpoint "{endpoint}".', returncode=FAILED)
+        return found
 
     def start_quick_run(self, endpoint: ProxmoxEndpoint, options: dict[str, Any]) -> SyncRun | None:
         found, run = quick_run(endpoint, immediate=True)
@@ -255,7 +275,7 @@ class Command(BaseCommand):
 def exit_status(run: SyncRun) -> int:
     if run.status != RunStatusChoices.COMPLETED:
         return FAILED
-    if run.mode == RunModeChoices.PREVIEW and run.changes.exists():
+    if run.mode in RunModeChoices.PLANNING and run.changes.exists():
         return CHANGES_PENDING
     return NOTHING_TO_DO
 
