@@ -172,7 +172,7 @@ class TestScheduleItself:
         assert queue.fetch_job(str(job.job_id))
         for dead in (running, lost):
             dead.refresh_from_db()
-            assert (dead.status, 'has died' in dead.error) == ('failed', True)
+            assert (dead.status, 'terminated unexpectedly' in dead.error) == ('failed', True)
 
     def test_the_next_job_is_scheduled_before_the_work_starts(
         self, queue, monkeypatch, django_capture_on_commit_callbacks

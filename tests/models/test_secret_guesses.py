@@ -259,4 +259,4 @@ def test_a_refused_duplicate_names_only_endpoints_that_its_reader_may_view():
     allow(user, ProxmoxEndpoint, 'view', {'name': 'Hidden'})
     client.force_login(User.objects.get(pk=user.pk))
     answer = client.post(api, {**values, 'cluster': cluster.pk}, content_type='application/json')
-    assert 'The endpoint \\"Hidden\\" is synced with this cluster already' in answer.content.decode()
+    assert 'The endpoint \\"Hidden\\" is synchronized with this cluster already' in answer.content.decode()

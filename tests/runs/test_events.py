@@ -139,7 +139,7 @@ class TestRunEvents:
         rule(webhook, ['proxsync_failed'], ProxmoxEndpoint)
         make_run(endpoint, status='running', completed=None)
         deliver(lambda: find_dead(SyncRun.objects.active()))
-        assert 'has died' in receiver.posted[0]['data']['run']['error']
+        assert 'terminated unexpectedly' in receiver.posted[0]['data']['run']['error']
 
     def test_a_notification_group_is_reported_and_a_condition_asked(self, endpoint, sync, deliver):
         group = NotificationGroup.objects.create(name='Operators')

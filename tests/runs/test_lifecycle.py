@@ -37,7 +37,7 @@ def test_a_run_whose_worker_has_died_does_not_block_the_next_one(endpoint, sync)
     assert sync(endpoint).status == 'completed'
     dead.refresh_from_db()
     assert dead.status == 'failed'
-    assert 'has died' in dead.error
+    assert 'terminated unexpectedly' in dead.error
     assert dead.completed
 
 
@@ -146,7 +146,7 @@ def test_a_job_that_was_left_when_its_run_had_ended_ends(endpoint):
     ScheduleJob.enqueue(immediate=True)
     for job in (left, at_work, other):
         job.refresh_from_db()
-    assert (left.status, 'has died' in left.error) == ('failed', True)
+    assert (left.status, 'terminated unexpectedly' in left.error) == ('failed', True)
     assert (at_work.status, other.status) == ('running', 'running')
 
 

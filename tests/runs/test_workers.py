@@ -59,7 +59,7 @@ def test_a_worker_killed_while_it_reads_does_not_block_the_next_run(worker, lab)
     assert again != run
     assert administrator.wait(again).status == 'completed'
     run.refresh_from_db()
-    assert (run.status, 'has died' in run.error) == ('failed', True)
+    assert (run.status, 'terminated unexpectedly' in run.error) == ('failed', True)
     # NetBox's own list of jobs says so, too.
     assert (run.job.status, run.job.error) == ('failed', run.error)
     assert run.job.completed
@@ -144,7 +144,7 @@ def test_the_schedule_runs_several_endpoints_on_several_workers_one_of_which_is_
     tick(lost.endpoint)
     until(lambda: lost.endpoint.runs.filter(status='completed').exists())
     lost.refresh_from_db()
-    assert (lost.status, 'has died' in lost.error) == ('failed', True)
+    assert (lost.status, 'terminated unexpectedly' in lost.error) == ('failed', True)
     assert VirtualMachine.objects.count() == 9
     assert SyncRun.objects.count() == 4
 
