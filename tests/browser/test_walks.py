@@ -220,7 +220,8 @@ def test_items_of_needs_attention_are_decided_on_one_page(site, person, cluster)
 
 
 def test_each_kind_of_question_is_answered_where_it_is_shown(site, person, cluster):
-    pve = cluster('kiel', nodes=1, vms=0, containers=0, templates=0)
+    # The nodes of other tests have the addresses that would be generated.
+    pve = cluster('kiel', nodes=1, addresses=('10.98.200.1',), vms=0, containers=0, templates=0)
     names = ('made-1', 'made-2', 'made-3', 'made-4')
     for number, name in enumerate(names):
         pve.create(vmid=600 + number, name=name, config={})
