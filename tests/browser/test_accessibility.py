@@ -85,6 +85,7 @@ def test_pages_are_accessible(site, person, cluster):
     pages = (
         '/', ours, f'{ours}guests/', f'{ours}runs/', f'{PLUGIN}endpoints/add/', guest.get_absolute_url(),
         synced.get_absolute_url(), f'{planned.get_absolute_url()}apply/', f'{refused.get_absolute_url()}accept/',
-        f'{synced.get_absolute_url()}revert/', f'{PLUGIN}attention/', f'{PLUGIN}changes/', f'{PLUGIN}rules/add/', f'{guest.virtual_machine.get_absolute_url()}proxmox/',
+        f'{synced.get_absolute_url()}revert/', f'{PLUGIN}attention/', f'{PLUGIN}changes/', f'{PLUGIN}rules/add/',
+        f'{guest.virtual_machine.get_absolute_url()}proxmox/',
     )  # fmt: skip
     assert [text for path in pages for shape, text in findings(ada, path) if shape not in excused] == []

@@ -301,25 +301,25 @@ def test_a_run_whose_branch_is_gone_when_it_starts_writes_nothing(synced: Lab):
 
 def test_needs_attention_offers_no_decisions_in_a_branch(synced: Lab, person: Person):
     branch = synced.branch('Quiet')
-    synced.endpoint.refresh_from_db()
-    VirtualMachine.objects.create(name='twin', cluster=synced.endpoint.cluster)
-    synced.pve.create(name='twin')
-    question = synced.preview().changes.get(action='candidate')
-    url = reverse(f'{VIEW}attention')
-    assert 'Link to This VM' in person.get(url)
-    person.activate(branch)
-    page = person.get(url)
-    assert 'twin' in page
-    assert 'Decisions belong to main' in page
-    assert 'Link to This VM' not in page
-    resolve = reverse(f'{VIEW}attention_resolve', args=['link'])
-    answer = person.client.post(
-        resolve, {'pk': f'change-{question.pk}', '_confirm': '1', 'return_url': url}, follow=True
-    )
-    assert 'belong to main' in answer.content.decode()
-    assert not Decision.objects.exists()
-    person.activate(None)
-    assert 'Link to This VM' in person.get(url)
+    url, button = reverse(f'{VIEW}attention'), 'name="choice" value="link"'
+    vmid = synced.pve.create(name='twin')
+    with synced.tried():
+        synced.endpoint.refresh_from_db()
+        VirtualMachine.objects.create(name='twin', cluster=synced.endpoint.cluster)
+        question = synced.preview().changes.get(action='candidate')
+        assert button in person.get(url)
+        person.activate(branch)
+        page = person.get(url)
+        assert 'twin' in page
+        assert 'Decisions belong to main' in page
+        assert button not in page
+        resolve = reverse(f'{VIEW}attention_resolve', args=['link'])
+        data = {'pk': f'change-{question.pk}', '_confirm': '1', 'return_url': url}
+        assert 'belong to main' in person.client.post(resolve, data, follow=True).content.decode()
+        assert not Decision.objects.exists()
+        person.activate(None)
+        assert button in person.get(url)
+    synced.pve.delete(vmid)
 
 
 def test_a_run_in_a_branch_that_lacks_an_object_of_a_rule_says_what_to_do(synced: Lab):

@@ -264,7 +264,7 @@ def test_guests_of_a_cluster_that_cannot_be_written_now_are_skipped(lab):
     reason = 'another transaction and this one were waiting for each other'
     messages = {(result.change.kind, result.outcome): result.message for result in done.results}
     assert messages['cluster', 'failed'] == f'lab was not written: {reason}. Run the sync again.'
-    assert messages['vm', 'skipped'] == 'It needs lab, which could not be written.'
+    assert messages['vm', 'skipped'] == 'The object requires lab, which could not be written.'
     assert {outcome for _kind, outcome in messages} == {'failed', 'skipped'}
     lab.sync(inv)
     assert vm(101).name == 'db'
