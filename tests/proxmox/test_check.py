@@ -147,7 +147,7 @@ class TestBadInput:
         return report
 
     def test_a_wrong_host(self, standin):
-        assert 'not known' in self.report(standin(CLUSTER), hosts=('no-such-host.invalid',)).error
+        assert 'cannot be resolved' in self.report(standin(CLUSTER), hosts=('no-such-host.invalid',)).error
 
     def test_no_host(self, standin):
         assert self.report(standin(CLUSTER), hosts=()).fingerprint is None

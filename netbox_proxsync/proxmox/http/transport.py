@@ -384,5 +384,8 @@ class Route:
 
     def close(self) -> None:
         """Close all connections."""
+        # The adapter only forgets its pools: their sockets would remain open until garbage is collected.
+        if pool := self.__dict__.get('_pool'):
+            pool.close()
         self._adapter.close()
         self._session.close()

@@ -201,11 +201,11 @@ class TestAnswers:
             ("501 Method 'GET /nodes/pve1/x' not implemented", b'{"data":null}', APIError, 'not implemented'),
             ('500 got timeout', b'{"data":null,"message":"got timeout\\n"}', APIError, 'got timeout'),
             ('301 Moved Permanently', b'', APIError, 'Moved Permanently'),
-            ('200 OK', b'<html>Please log in</html>', InvalidResponseError, 'not an answer of Proxmox VE'),
-            ('200 OK', b'', InvalidResponseError, 'not an answer of Proxmox VE'),
-            ('200 OK', b'[]', InvalidResponseError, 'not an answer of Proxmox VE'),
-            ('200 OK', b'{"error":1}', InvalidResponseError, 'not an answer of Proxmox VE'),
-            ('200 OK', b'{"data":' + b'[' * 100_000, InvalidResponseError, 'not an answer of Proxmox VE'),
+            ('200 OK', b'<html>Please log in</html>', InvalidResponseError, 'returned an invalid response'),
+            ('200 OK', b'', InvalidResponseError, 'returned an invalid response'),
+            ('200 OK', b'[]', InvalidResponseError, 'returned an invalid response'),
+            ('200 OK', b'{"error":1}', InvalidResponseError, 'returned an invalid response'),
+            ('200 OK', b'{"data":' + b'[' * 100_000, InvalidResponseError, 'returned an invalid response'),
         ],
     )
     def test_each_refusal_once_and_in_words(self, connect, context, status, body, kind, words):
@@ -353,7 +353,7 @@ class TestHosts:
         with connect(f'127.0.0.1:{port}', 'no-such-host.invalid') as client:
             error = fails(HostUnreachableError, client.version)
         assert f'127.0.0.1:{port} refused the connection' in error.message
-        assert 'no-such-host.invalid is not known' in error.message
+        assert 'no-such-host.invalid cannot be resolved' in error.message
         assert client.calls == 0
 
     def test_each_host_with_its_fingerprint(self, connect, leaf, context):
@@ -461,7 +461,7 @@ class TestWhatIsNoProxmox:
         with connect('no-such-host.invalid') as client:
             begin = time.monotonic()
             error = fails(HostUnreachableError, client.version)
-        assert 'no-such-host.invalid is not known' in error.message
+        assert 'no-such-host.invalid cannot be resolved' in error.message
         assert time.monotonic() - begin < 3
 
     def test_a_host_that_closes_the_connection(self, connect):
@@ -558,6 +558,13 @@ class TestTime:
             assert time.monotonic() - begin < 3
             assert '0.4 seconds' in error.message
             fails(RunTimeoutError, lambda: client.get('x'))
+
+    def test_a_closed_client_has_no_open_sockets(self, connect, context):
+        with serving(answering(), context) as server, connect(server.host) as client:
+            client.version()
+            sockets = list(client.sockets._open)
+            assert any(sock.fileno() > 0 for sock in sockets)
+        assert all(sock.fileno() == -1 for sock in sockets)
 
     def test_a_closed_client_remains_closed(self, connect, context):
         with serving(answering(), context) as server, connect(server.host) as client:

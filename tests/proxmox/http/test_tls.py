@@ -171,7 +171,7 @@ def test_a_fingerprint_that_is_not_needed_is_none_where_it_cannot_be_fetched():
 def test_fetching_a_fingerprint_where_there_is_none():
     with pytest.raises(HostUnreachableError, match='refused'):
         fetch_fingerprint(f'127.0.0.1:{closed_port()}', 5)
-    with pytest.raises(HostUnreachableError, match='not known'):
+    with pytest.raises(HostUnreachableError, match='cannot be resolved'):
         fetch_fingerprint('no-such-host.invalid', 5)
     for handle in (speaking_ssh, speaking_http):
         with serving(handle) as server, pytest.raises(NotProxmoxError, match='does not speak TLS'):

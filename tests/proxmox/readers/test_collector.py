@@ -255,7 +255,7 @@ class TestCompleteness:
 
     def test_status_of_the_cluster_cut_off(self, pve):
         serve(pve, '/cluster/status', [row for row in answer_of(pve, '/cluster/status') if row['id'] != 'node/pve3'])
-        assert is_unknown(read(pve).guests_incomplete, 'cut off')
+        assert is_unknown(read(pve).guests_incomplete, 'is incomplete')
 
     def test_no_quorum(self, pve):
         pve.quorum(False)
@@ -537,10 +537,10 @@ class TestOneGuest:
         ('failure', 'words'),
         [
             ({'status': 500, 'reason': 'unable to parse'}, 'unable to parse'),
-            ({'status': 403, 'reason': 'Permission check failed (/vms/100, VM.Audit)'}, 'may not read'),
+            ({'status': 403, 'reason': 'Permission check failed (/vms/100, VM.Audit)'}, 'does not have permission'),
             ({'status': 501, 'reason': 'not implemented'}, 'not implemented'),
             ({'status': 502, 'reason': 'Bad Gateway'}, 'Bad Gateway'),
-            ({'status': 200, 'reason': 'OK', 'body': '<html>'}, 'not an answer'),
+            ({'status': 200, 'reason': 'OK', 'body': '<html>'}, 'invalid response'),
             ({'status': 200, 'reason': 'OK', 'body': {'data': None}}, 'not a complete configuration'),
             ({'status': 200, 'reason': 'OK', 'body': {'data': {}}}, 'not a complete configuration'),
             ({'status': 200, 'reason': 'OK', 'body': {'data': []}}, 'not a complete configuration'),
@@ -581,7 +581,11 @@ class TestOneGuest:
             ({'status': 500, 'reason': 'VM 100 is not running'}, 'machine is not running', False),
             ({'status': 500, 'reason': 'No QEMU guest agent configured'}, 'not enabled', False),
             ({'status': 500, 'reason': 'VM 100 qmp command failed'}, 'qmp command failed', True),
-            ({'status': 403, 'reason': 'Permission check failed (/vms/100, VM.GuestAgent.Audit)'}, 'may not', True),
+            (
+                {'status': 403, 'reason': 'Permission check failed (/vms/100, VM.GuestAgent.Audit)'},
+                'does not have permission',
+                True,
+            ),
             ({'status': 595, 'reason': 'No route to host'}, 'could not reach node pve1', False),
             ({'status': 200, 'reason': 'OK', 'body': {'data': None}}, 'list of interfaces', True),
             ({'status': 200, 'reason': 'OK', 'body': {'data': {'result': 'x'}}}, 'list of interfaces', True),
@@ -951,8 +955,8 @@ class TestAddressesOfAGuest:
         nics = guest_of(inventory, 100).addresses
         number = sum(len(nic.addresses) + len(nic.excess) for nic in nics.values())
         assert sum(len(nic.addresses) for nic in nics.values()) == 4
-        (notice,) = [notice for notice in inventory.warnings if 'synced' in notice.message]
-        assert notice.message == f'It has {number} addresses, of which at most 4 are synced.'
+        (notice,) = [notice for notice in inventory.warnings if 'addresses, of which' in notice.message]
+        assert notice.message == f'The guest has {number} addresses, of which at most 4 are synchronized.'
         assert 'raise the address limit' in notice.remedy
 
     def test_an_agent_option_that_cannot_be_read(self, pve):
