@@ -1,5 +1,7 @@
 """Pauses the automatic syncs of an endpoint until a given time, and resumes them."""
 
+from datetime import datetime
+
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -14,7 +16,34 @@ from utilities.views import register_model_view
 from ..forms import PauseForm
 from ..models import ProxmoxEndpoint
 
-__all__ = ('ProxmoxEndpointPauseView', 'ProxmoxEndpointResumeView')
+__all__ = ('ProxmoxEndpointPauseView', 'ProxmoxEndpointResumeView', 'pause')
+
+
+def pause(request: HttpRequest, endpoint: ProxmoxEndpoint, until: datetime | None) -> None:
+    """
+    Pause the automatic syncs of an endpoint, or resume them, with an entry in its change log, and report the result.
+
+    Args:
+        until: None: they are resumed.
+    """
+    endpoint.refresh_from_db()
+    endpoint.snapshot()
+    endpoint.paused_until = until
+    try:
+        with transaction.atomic():
+            endpoint.full_clean()
+            endpoint.save()
+    except ValidationError as error:
+        messages.error(request, ' '.join(error.messages))
+    except AbortRequest as error:
+        messages.error(request, error.message)
+    else:
+        if until is None:
+            message = _('{endpoint} is no longer paused.').format(endpoint=endpoint)
+        else:
+            time = f'{timezone.localtime(until):%Y-%m-%d %H:%M}'
+            message = _('{endpoint} is paused until {time}.').format(endpoint=endpoint, time=time)
+        messages.success(request, message)
 
 
 class ChangePauseView(BaseObjectView):
@@ -24,20 +53,6 @@ class ChangePauseView(BaseObjectView):
 
     def get_required_permission(self) -> str:
         return 'netbox_proxsync.change_proxmoxendpoint'
-
-    def save(self, request: HttpRequest, endpoint: ProxmoxEndpoint, message: str) -> HttpResponse:
-        """Save the endpoint with its change log, and respond."""
-        try:
-            with transaction.atomic():
-                endpoint.full_clean()
-                endpoint.save()
-        except ValidationError as error:
-            messages.error(request, ' '.join(error.messages))
-        except AbortRequest as error:
-            messages.error(request, error.message)
-        else:
-            messages.success(request, message)
-        return redirect(endpoint.get_absolute_url())
 
 
 @register_model_view(ProxmoxEndpoint, 'pause')
@@ -51,12 +66,8 @@ class ProxmoxEndpointPauseView(ChangePauseView):
         endpoint, form = get_object_or_404(self.queryset, pk=pk), PauseForm(request.POST)
         if not form.is_valid():
             return self.ask(request, endpoint, form)
-        endpoint.snapshot()
-        endpoint.paused_until = form.cleaned_data['paused_until']
-        until = f'{timezone.localtime(endpoint.paused_until):%Y-%m-%d %H:%M}'
-        return self.save(
-            request, endpoint, _('{endpoint} is paused until {time}.').format(endpoint=endpoint, time=until)
-        )
+        pause(request, endpoint, form.cleaned_data['paused_until'])
+        return redirect(endpoint.get_absolute_url())
 
     def ask(self, request: HttpRequest, endpoint: ProxmoxEndpoint, form: PauseForm) -> HttpResponse:
         return render(request, 'netbox_proxsync/endpoint_pause.html', {'object': endpoint, 'form': form})
@@ -71,6 +82,5 @@ class ProxmoxEndpointResumeView(ChangePauseView):
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         endpoint = get_object_or_404(self.queryset, pk=pk)
-        endpoint.snapshot()
-        endpoint.paused_until = None
-        return self.save(request, endpoint, _('{endpoint} is no longer paused.').format(endpoint=endpoint))
+        pause(request, endpoint, None)
+        return redirect(endpoint.get_absolute_url())

@@ -3,14 +3,11 @@
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from netbox.views.generic.base import BaseObjectView
-from utilities.exceptions import AbortRequest
 from utilities.views import register_model_view
 
 from ..forms import RevertForm
@@ -22,6 +19,7 @@ from ..runs.reverting import check_revertible
 from ..runs.stored_plans import PlanNotApplicableError
 from ..ui.revert_state import after_revert, may_revert
 from ..wording import worded
+from .endpoint_pause import pause
 from .runs import run_url
 
 __all__ = ('SyncRunRevertView',)
@@ -67,26 +65,8 @@ class SyncRunRevertView(BaseObjectView):
             return redirect(source.get_absolute_url())
         messages.success(request, _('The revert of run {source} is queued to be planned.').format(source=source.pk))
         if pauses and form.cleaned_data['pause']:
-            self.pause(request, endpoint, form)
+            pause(request, endpoint, form.cleaned_data['paused_until'])
         return redirect(run.get_absolute_url())
-
-    def pause(self, request: HttpRequest, endpoint: ProxmoxEndpoint, form: RevertForm) -> None:
-        """Pause the endpoint, with an entry in its change log."""
-        endpoint.refresh_from_db()
-        endpoint.snapshot()
-        endpoint.paused_until = form.cleaned_data['paused_until']
-        until = f'{timezone.localtime(endpoint.paused_until):%Y-%m-%d %H:%M}'
-        try:
-            with transaction.atomic():
-                endpoint.full_clean()
-                endpoint.save()
-        except ValidationError as error:
-            messages.error(request, ' '.join(error.messages))
-        except AbortRequest as error:
-            messages.error(request, error.message)
-        else:
-            text = _('{endpoint} is paused until {time}.')
-            messages.success(request, text.format(endpoint=endpoint, time=until))
 
 
 def may_pause(user: AnyUser, endpoint: ProxmoxEndpoint) -> bool:
