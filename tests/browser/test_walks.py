@@ -239,9 +239,12 @@ def test_each_kind_of_question_is_answered_where_it_is_shown(site, person, clust
     held = [IPAddress.objects.create(address=f'10.98.0.{number}/24', assigned_object=switch) for number in (1, 2, 3)]
     vrf = VRF.objects.create(name='Kiel')
     endpoint = pin(pve, name='Kiel', cluster=place, site=Site.objects.create(name='Kiel', slug='kiel'))
-    preview(endpoint)
     olga = person('olga')
+    olga.open(preview(endpoint).get_absolute_url())
+    olga.sees('Apply Preview')
+    olga.picture('step-1-preview')
     olga.open(f'/plugins/proxsync/attention/?endpoint_id={endpoint.pk}')
+    olga.picture('step-2-resolve')
 
     def choose(text: str, button: str):
         olga.page.locator('tbody tr', has_text=text).get_by_role('button', name=button, exact=True).click()
@@ -272,7 +275,13 @@ def test_each_kind_of_question_is_answered_where_it_is_shown(site, person, clust
     choose('bond9', 'Acknowledge')
     olga.sees('1 fault was acknowledged')
 
-    run = begin(endpoint)
+    planned = preview(endpoint)
+    assert (planned.conflicts, planned.candidates) == (0, 0)
+    olga.open(f'{planned.get_absolute_url()}apply/')
+    olga.picture('step-3-apply')
+    olga.press('Apply All')
+    olga.sees_the_end()
+    run = SyncRun.objects.get(applies=planned)
     assert (run.status, run.conflicts, run.candidates) == ('completed', 0, 0)
     bound = {row.key: row.object for row in endpoint.bindings.filter(kind='vm')}
     assert bound['qemu/600'] == machines['made-1']
