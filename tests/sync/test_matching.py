@@ -320,7 +320,7 @@ def test_a_disk_and_a_port_are_adopted_by_their_names():
             1,
             1,
             'qemu/100',
-            'qemu/100 is not listed by Proxmox VE and may be on the offline node pve1. It is left',
+            'qemu/100 is not listed by Proxmox VE and may be on the offline node pve1. It is left unchanged.',
         ),
         (
             2,
@@ -337,7 +337,8 @@ def test_guests_that_wait_for_a_node_are_named_once(guests, nodes, subject, word
     offline = tuple(node(f'pve{number + 1}', online=False) for number in range(nodes))
     (notice,) = plan(inventory(nodes=offline), netbox.existing).notices
     assert notice.subject == subject
-    assert words in notice.message
+    assert notice.message.endswith(words) if guests == 1 else words in notice.message
+    assert notice.message.startswith(('qemu/100 is', '2 guests'))
     assert notice.remedy == 'Bring the node back online, or remove it from the cluster ("pvecm delnode").'
     # Neither an unmanaged nor a retired guest waits.
     for bound in [bound for bound in netbox.bindings.values() if bound.kind == 'vm']:

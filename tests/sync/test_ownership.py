@@ -14,6 +14,14 @@ def test_a_fact_that_was_edited_is_set_back():
     assert (decision.writes, decision.write, decision.kept) == (True, '2', False)
 
 
+def test_a_value_that_a_user_keeps_is_retained_while_both_values_are_the_same():
+    kept, last = {'vcpus': ('2', '8')}, {'vcpus': '1'}
+    assert resolve_field(Owner.FACT, 'vcpus', last, '8', '2', kept) == FieldDecision('2', False, True, '1')
+    assert resolve_field(Owner.FACT, 'vcpus', {}, '8', '2', kept) == FieldDecision('2', False, True, None)
+    for name, now, want in (('vcpus', '9', '2'), ('vcpus', '8', '3'), ('memory', '8', '2')):
+        assert resolve_field(Owner.FACT, name, {name: '1'}, now, want, kept).writes
+
+
 def test_an_editorial_field_that_was_edited_is_retained_and_what_we_wrote_is_remembered():
     decision = resolve_field(Owner.EDITORIAL, 'name', {'name': 'web'}, 'Web server', 'web2')
     assert (decision.writes, decision.kept, decision.last) == (False, True, 'web')

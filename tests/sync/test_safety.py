@@ -1,7 +1,9 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from netbox_proxsync.sync.changes import Action, Change
 from netbox_proxsync.sync.kinds import KINDS
+from netbox_proxsync.sync.safety import why_unsafe_revert
 
 from .builders import NOW, SETTINGS, NetBox, config, disk, guest, inventory, plan
 
@@ -108,3 +110,20 @@ def test_bindings_of_a_kind_that_no_longer_exists_do_not_count():
     bound = netbox.bindings['vm', 'qemu/100']
     netbox.bindings['former', 'qemu/100'] = replace(bound, pk=999, kind='former')
     assert 'virtual machines: 5 retired (of 10)' in refusal(netbox, *guests(*range(105, 110)))
+
+
+def test_a_revert_that_deletes_many_objects_requires_approval():
+    netbox = NetBox()
+    netbox.sync(inventory(*guests(*range(100, 112), disks=('scsi0',))))
+    removed = [f'qemu/{vmid}' for vmid in range(100, 106)]
+    deletions = [
+        Change(action=Action.DELETE, kind=kind, key=key, unit=unit, label=key)
+        for unit in removed
+        for kind, key in (('vm', unit), ('disk', f'{unit}/scsi0'))
+    ]
+    assert why_unsafe_revert(deletions, netbox.bindings, 20) == (
+        'This revert requires approval: it exceeds the change limit of 20 percent of the objects of a type. Changes '
+        'beyond the limit: virtual machines: 6 deleted (of 12); virtual disks: 6 deleted (of 12).'
+    )
+    assert why_unsafe_revert(deletions, netbox.bindings, 50) == ''
+    assert why_unsafe_revert(deletions[:8], netbox.bindings, 20) == ''

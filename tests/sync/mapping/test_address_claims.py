@@ -69,7 +69,10 @@ def test_an_ordinary_address_belongs_to_one_guest():
     found = world.outcome(reporting(100, f'{HOST}/24', '10.0.0.8/24'), reporting(101, f'{HOST}/24', '10.0.0.9/24'))
     assert found[A] == (Action.CREATE, None)
     assert found[B][0] is Action.CONFLICT
-    assert f'{HOST} is also configured on qemu/100, which has precedence.' in found[B][1]
+    assert found[B][1].startswith(
+        f'{HOST} is also configured on qemu/100, which has precedence. If the address belongs here, select "Move '
+        'Address Here". If both are correct, select "Use Another VRF", or set the role "Anycast" in NetBox.'
+    )
 
 
 def test_the_guest_that_reports_it_comes_before_one_that_is_only_configured_with_it():
@@ -268,7 +271,10 @@ def test_a_virtual_address_on_two_guests_at_once_is_a_conflict():
     world = virtual(reporting(100), reporting(101, '10.0.0.9/24'))
     action, reason = world.outcome(reporting(100), reporting(101))[B]
     assert action is Action.CONFLICT
-    assert f'{HOST} is a virtual address in NetBox, and qemu/100 reports it at the same time.' in reason
+    assert reason.startswith(
+        f'{HOST} is a virtual address in NetBox, and qemu/100 reports it at the same time. If both are correct, set '
+        'the role "Anycast" in NetBox. Otherwise, check which of the two is active.'
+    )
 
 
 def test_a_virtual_address_of_something_else_is_not_taken():
