@@ -63,7 +63,7 @@ def sync_statuses(names: dict[int, str]) -> GaugeMetricFamily:
 
 
 def syncs() -> QuerySet[SyncRun]:
-    """The syncs of whole endpoints in main. Those of some guests do not update the others, and a revert is no sync."""
+    """The syncs of whole endpoints in main. Runs of some guests and reverts are not included."""
     whole = SyncRun.objects.filter(vmids__isnull=True, units__isnull=True, branch_id='')
     return whole.exclude(mode__in=RunModeChoices.PLANNING).exclude(applies__mode=RunModeChoices.REVERT)
 

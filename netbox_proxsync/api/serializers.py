@@ -356,7 +356,7 @@ class StrictSerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         values = super().to_internal_value(data)
         if unknown := sorted(set(data) - set(self.fields)):
-            raise serializers.ValidationError({name: [_('There is no such field.')] for name in unknown})
+            raise serializers.ValidationError({name: [_('This field does not exist.')] for name in unknown})
         return cast(dict[str, Any], values)
 
 

@@ -410,7 +410,7 @@ class BindingViewSet(DecisionViewSet):
 
         def decide(binding: Binding) -> None:
             if decisions.field_spec(binding, field) is None:
-                raise ValidationError({'field': [_('There is no such field.')]})
+                raise ValidationError({'field': [_('This field does not exist.')]})
             decisions.decide_field(binding, field, choice)
 
         return self._apply_decision(request, pk, decide, permission)

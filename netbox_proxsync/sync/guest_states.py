@@ -58,7 +58,7 @@ class GuestState:
 
 IGNORED = GuestState(State.IGNORED, Message('Excluded from synchronization by a user.'))
 
-REOPENED = GuestState(State.UNKNOWN, Message('The guest is no longer ignored. The next run compares it.'))
+REOPENED = GuestState(State.UNKNOWN, Message('A user stopped ignoring the guest. The next run compares it.'))
 
 # As a run finds the guest after these decisions.
 LINKED = GuestState(State.NEW, Message('NetBox already contains the virtual machine of the guest. A sync adopts it.'))

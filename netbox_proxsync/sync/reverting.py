@@ -26,8 +26,8 @@ NOT_CREATED = Message('NetBox created it together with the object that it belong
 HOLDER_LEFT = Message('The object that it belongs to is left unchanged.')
 PART_LEFT = Message('A part of it is left unchanged.')
 BOUND_AGAIN = Message('The endpoint manages it again since the run.')
-RETURNED = Message('It is no longer retired.')
-RETIRED = Message('It was retired since the run.')
+RETURNED = Message('The object was revived since the run.')
+RETIRED = Message('The object was retired since the run.')
 REASSIGNED = Message('A user had assigned it to another object before the run.')
 DELETED_WHOLE = Message(
     'The run deleted it with all its parts, so it cannot be created again as it was. The change log of the run has its '

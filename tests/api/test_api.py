@@ -324,7 +324,7 @@ class EndpointActionAPITestCase(PluginAPI, APITestCase):
             ({'vmids': [10**9]}, 'vmids', '999999999'),
             ({'vmids': list(range(100, 100_100))}, 'vmids', 'no more than 10000'),
             ([100], '__all__', 'dictionary'),
-            ({'vmid': [100]}, 'vmid', 'no such field'),
+            ({'vmid': [100]}, 'vmid', 'does not exist'),
         ):
             with self.subTest(data):
                 response = self.post('sync', data)

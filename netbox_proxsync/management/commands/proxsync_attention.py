@@ -76,7 +76,7 @@ class Command(BaseCommand):
                 raise CommandError(f'There is no active user "{options["user"]}".', returncode=FAILED)
             return cast(AnyUser, user)
         if any(options[name] for name in ACTIONS):
-            raise CommandError('Specify the user who decides: --user NAME.', returncode=FAILED)
+            raise CommandError('Specify the user of the decision: --user NAME.', returncode=FAILED)
         # Not stored: the command lists everything, as its user has access to the server.
         return User(username='', is_superuser=True)
 

@@ -70,7 +70,9 @@ def unreadable_error(what: Message, row: GuestRow, error: ProxmoxError) -> Unrea
             GuestProblem(what=Message('Proxmox VE did not return {what} in time', what=what), remedy=error.remedy),
         )
     if isinstance(error, APIError) and error.guest_not_there:
-        return UnreadableError(Message('The guest is no longer on node {node}.', node=row.node))
+        return UnreadableError(
+            Message('The guest was moved from node {node} or deleted during the run.', node=row.node)
+        )
     if isinstance(error, APIError):
         # The same text for all guests, so that they share one notice.
         words = re.sub(rf'(?<![0-9]){row.vmid}(?![0-9])', VMID, error.reason)

@@ -509,7 +509,7 @@ class TestVanishing:
             pve.fail('/cluster/status', 500, 'got timeout')
         pve.before(self.CONFIG, prepare)
         inventory = read(pve)
-        assert is_unknown(guest_of(inventory, 102).config, 'no longer on node pve2')
+        assert is_unknown(guest_of(inventory, 102).config, 'was moved from node pve2')
         assert len(inventory.guests) == 10
 
     def test_one_that_keeps_moving_is_unknown(self, pve):
