@@ -24,7 +24,8 @@ __all__ = ('DependentFinder', 'blocking_dependents', 'dependents_of', 'describe'
 # Fields that users fill where this plugin writes nothing, or has not written anything.
 ENTERED = (
     'description', 'comments', 'owner', 'tenant', 'role', 'platform', 'serial', 'dns_name', 'nat_inside',
-    'local_context_data', 'config_template',
+    'local_context_data', 'config_template', 'asset_tag', 'rack', 'location', 'face', 'oob_ip', 'latitude', 'longitude',
+    'virtual_chassis', 'label', 'wwn',
 )  # fmt: skip
 
 # Rows that NetBox or a reader adds to any object, and that mean nothing once it is deleted.

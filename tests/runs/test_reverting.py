@@ -142,6 +142,20 @@ def test_a_day_of_changes_is_reverted(pve, endpoint, sync):
     assert sync(endpoint, 'preview').counts == run.counts
 
 
+@pytest.mark.parametrize('values', [{'asset_tag': 'A-1'}, {'latitude': 52.5}])
+def test_a_node_about_which_users_have_entered_something_is_left(endpoint, sync, values):
+    first = sync(endpoint)
+    device = Device.objects.order_by('pk').first()
+    for name, value in values.items():
+        setattr(device, name, value)
+    device.save()
+    planned = revert(first)
+    key = Binding.objects.get(kind='device', object_id=device.pk).key
+    assert next(iter(values)) in left(planned)['device', key]
+    apply(planned)
+    assert Device.objects.filter(pk=device.pk).exists()
+
+
 def test_what_users_have_changed_since_is_left(pve, endpoint, sync):
     """Objects that were edited stay, with their parts; edited fields stay, and the others are reverted."""
     first = sync(endpoint)
