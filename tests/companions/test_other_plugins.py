@@ -34,7 +34,7 @@ def virtual_machines(pve: StandIn) -> list:
 def run(django_db_setup, django_db_blocker, pve) -> SyncRun:
     """The first sync of a cluster whose guests have addresses in a prefix for which DNS records are kept."""
     with kept_database(django_db_blocker):
-        view = View.get_default_view()
+        view = View.objects.create(name='Default', default_view=True)
         for network in ('10.0.0.0/8', '2001:db8::/32'):
             Prefix.objects.create(prefix=network).netbox_dns_views.add(view)
         nameserver = NameServer.objects.create(name='ns1.example.com')

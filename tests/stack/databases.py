@@ -2,15 +2,16 @@
 NetBox's databases. Its migrations take minutes, so each state of them is created once and then cloned.
 
 There are layers of templates: NetBox alone, named by its version and the migrations installed with it; on top of a
-clone of that the plugin's own migrations, named by their content; and on top of that those of its companions, the other
-plugins with which it is tested, named by their versions. A database gets its name when it is complete.
+clone of that the plugin's own migrations, named by their content; and on top of that the tables of its companions, the
+other plugins with which it is tested, named by their versions. A database gets its name when it is complete.
 """
 
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
@@ -116,24 +117,24 @@ def ensure_template(companions: bool | None = None) -> str:
         with lock('databases', waiting=BUSY):
             if bare not in names():
                 print("Running NetBox's own migrations: once per NetBox version, about four minutes.", flush=True)
-                _build(bare, 'template1', plugins=())
+                _build(bare, 'template1', partial(netbox.migrate, plugins=()))
             if own not in names():
                 print("Running the plugin's migrations.", flush=True)
-                _build(own, bare, plugins=netbox.PLUGINS)
+                _build(own, bare, netbox.migrate)
             if wanted not in names():
-                print('Running the migrations of the plugins with which it is tested.', flush=True)
-                _build(wanted, own, plugins=(*netbox.PLUGINS, *netbox.COMPANIONS.values()))
+                print('Creating the tables of the plugins with which it is tested.', flush=True)
+                _build(wanted, own, netbox.create_companion_tables)
             for other in names() - {bare, own, all_of_them}:
                 if other.startswith(('template_netbox_', 'template_proxsync_', 'template_companions_')):
                     drop(other)
     return wanted
 
 
-def _build(name: str, source: str, plugins: tuple[str, ...]) -> None:
-    partial = 'building_template'
-    clone(source, partial)
-    netbox.migrate(partial, slot=netbox.TEMPLATES, plugins=plugins)
-    _execute('ALTER DATABASE {} RENAME TO {}', partial, name)
+def _build(name: str, source: str, create_tables: Callable[..., None]) -> None:
+    unfinished = 'building_template'
+    clone(source, unfinished)
+    create_tables(unfinished, slot=netbox.TEMPLATES)
+    _execute('ALTER DATABASE {} RENAME TO {}', unfinished, name)
 
 
 def ensure_main() -> None:
@@ -157,15 +158,15 @@ def ensure_main() -> None:
             netbox.migrate(MAIN)
             _write_note(MAIN, want)
             return
-        partial = 'building_main'
-        clone(template, partial)
-        _write_note(partial, want)
+        unfinished = 'building_main'
+        clone(template, unfinished)
+        _write_note(unfinished, want)
         if MAIN in names():
             print(f'A migration of the plugin was changed: beginning a new database. The old one is {PREVIOUS} now.')
             drop(PREVIOUS)
             _execute('ALTER DATABASE {} RENAME TO {}', MAIN, PREVIOUS)
         empty_redis(netbox.DEMO)
-        _execute('ALTER DATABASE {} RENAME TO {}', partial, MAIN)
+        _execute('ALTER DATABASE {} RENAME TO {}', unfinished, MAIN)
 
 
 def _note(name: str) -> dict:

@@ -91,11 +91,20 @@ def command(arguments: list[str]) -> int:
 
 def migrate(database: str, slot: int = DEMO, plugins: tuple[str, ...] = PLUGINS) -> None:
     """Run all migrations on the database; raises StackError with the end of their output."""
+    _change_database(['netbox', 'migrate', '--no-input'], database, slot, plugins)
+
+
+def create_companion_tables(database: str, slot: int) -> None:
+    """Create the tables of the companions in a database with the plugin; raises StackError as `migrate` does."""
+    _change_database(['tests.stack.companion_tables'], database, slot, (*PLUGINS, *COMPANIONS.values()))
+
+
+def _change_database(arguments: list[str], database: str, slot: int, plugins: tuple[str, ...]) -> None:
     LOG.mkdir(parents=True, exist_ok=True)
-    arguments = [sys.executable, '-m', 'netbox', 'migrate', '--no-input']
     with (LOG / 'migrate.log').open('wb') as log:
         env = environment(database=database, slot=slot, plugins=plugins)
-        code = subprocess.call(arguments, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        command = [sys.executable, '-m', *arguments]
+        code = subprocess.call(command, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     if code:
         raise StackError(f'The migrations failed.\n{processes.log_tail("migrate")}')
 
