@@ -95,17 +95,16 @@ class BindingWriter:
         """The values to store for an object whose change was written."""
         last = {field.name: field.last for field in change.fields if field.has_last}
         written = {field.name for field in change.writes}
+        planned = change.binding or {}
         values: dict[str, Value] = {}
-        for name, value in (change.binding or {}).items():
+        for name, value in planned.items():
             if name not in skipped:
                 value = self.values.resolve(value)
                 values[name] = value if name in written else self.displacement.binding_value(pointer, name, value)
             elif name in last:
                 values[name] = last[name]
-        if change.binding is not None:
-            # A revert forgets fields that were never written before; those that it has not written remain.
-            values |= {name: last[name] for name in skipped if name in last and name not in change.binding}
-        return values
+        # A revert forgets fields that were never written before; those that it has not written remain.
+        return values | {name: last[name] for name in skipped if name in last and name not in planned}
 
     def was_created_by_sync(self, pointer: Pointer) -> bool:
         """

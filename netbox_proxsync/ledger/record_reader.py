@@ -73,12 +73,11 @@ class RecordReader:
         self.departed_records: dict[Pointer, Record] = {}
         self.elsewhere: dict[str, list[Record]] = {}
         self.settings = settings
-        linked = [answer.pointer for answer in settings.answers.values() if answer.choice is Choice.LINK]
         # By model: the objects that users have linked, wherever they are.
         self.linked: dict[str, set[int]] = defaultdict(set)
-        for pointer in linked:
-            if pointer:
-                self.linked[pointer.model].add(pointer.pk)
+        answers = settings.answers.values()
+        for pointer in (answer.pointer for answer in answers if answer.choice is Choice.LINK and answer.pointer):
+            self.linked[pointer.model].add(pointer.pk)
         self.items = desired.items
         self.cluster: Cluster | None = None
         self.custom_fields = custom_fields or load_custom_fields()

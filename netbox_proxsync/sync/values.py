@@ -105,10 +105,7 @@ def encode(value: Value) -> Any:
         case Shared():
             within = {'within': value.within} if value.within else {}
             return {'shared': value.model, 'name': value.name, **within, 'attributes': dict(value.attributes)}
-        case frozenset():
-            return sorted((encode(element) for element in value), key=str)
-        case _:
-            return value
+    return sorted((encode(element) for element in value), key=str)
 
 
 def decode(data: Any) -> Value:
@@ -121,9 +118,8 @@ def decode(data: Any) -> Value:
             return Pointer(intern(data['model']), data['pk'], data.get('label', ''))
         if 'key' in data:
             return Ref(data['kind'], data['key'], data.get('label', ''))
-        if 'shared' in data:
-            attributes = tuple(sorted(data.get('attributes', {}).items()))
-            return Shared(data['shared'], data['name'], attributes, within=data.get('within', ''))
+        attributes = tuple(sorted(data.get('attributes', {}).items()))
+        return Shared(data['shared'], data['name'], attributes, within=data.get('within', ''))
     scalar: Value = data
     return scalar
 

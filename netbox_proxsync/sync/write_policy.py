@@ -22,17 +22,17 @@ REMOVALS = frozenset({Action.RETIRE, Action.RELEASE, Action.DELETE})
 OPEN = frozenset(action for action in Action if action.is_open)
 
 
+PERMITTED = {
+    WritePolicy.EVERYTHING: frozenset(Action),
+    WritePolicy.NO_REMOVALS: frozenset(Action) - REMOVALS,
+    WritePolicy.CREATE_ONLY: OPEN | {Action.CREATE},
+    WritePolicy.REPORT_ONLY: OPEN,
+}
+
+
 def permitted_actions(policy: str) -> frozenset[Action]:
     """The actions that runs may write under a policy."""
-    match WritePolicy(policy):
-        case WritePolicy.EVERYTHING:
-            return frozenset(Action)
-        case WritePolicy.NO_REMOVALS:
-            return frozenset(Action) - REMOVALS
-        case WritePolicy.CREATE_ONLY:
-            return OPEN | {Action.CREATE}
-        case WritePolicy.REPORT_ONLY:
-            return OPEN
+    return PERMITTED[WritePolicy(policy)]
 
 
 def protected_units(changes: Iterable[Change], policy: str) -> frozenset[str]:

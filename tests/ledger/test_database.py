@@ -344,6 +344,22 @@ class TestLeftOut:
         assert vm(vmids[2]).vcpus == 7
         assert_nothing_left(endpoint)
 
+    def test_a_preview_validates_all_except_the_machine_that_remains_locked(self, endpoint, pve, vmids, limits, other):
+        resize(pve, vmids, 7)
+        blocked = vm(vmids[2])
+        limits(lock_timeout='200ms')
+        session = other()
+        hold(session, blocked)
+        run = run_job(endpoint, 'preview')
+        assert run.status == 'completed', run.error
+        assert run.changes.filter(outcome='planned').count() == len(vmids)
+        (message,) = (each['message'] for each in run.messages if 'validated' in each['message'])
+        assert message == (
+            'The plan was not validated completely: the database was busy while 1 guest or node was validated. NetBox '
+            'may reject changes when it is applied.'
+        )
+        assert VirtualMachine.objects.filter(vcpus=7).count() == 0
+
     def test_machines_that_are_created_beside_one_that_remains_locked_are_created_once(
         self, endpoint, pve, vmids, limits, other
     ):

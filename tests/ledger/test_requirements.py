@@ -82,6 +82,13 @@ def test_a_required_custom_field_with_a_default_keeps_no_object_out(endpoint, sy
     assert not sync(endpoint).changes.exists()
 
 
+def test_a_required_custom_field_that_is_being_deleted_keeps_no_object_out(endpoint, sync):
+    custom_field('owner_team', *KINDS, required=True)
+    CustomField.objects.filter(name='owner_team').update(status='deleting')
+    run = sync(endpoint)
+    assert (run.status, failures(run), reported(run, 'owner_team')) == ('completed', [], [])
+
+
 @pytest.mark.parametrize('model', KINDS)
 def test_a_required_custom_field_without_a_default_is_reported_once(pve, endpoint, sync, model):
     custom_field('owner_team', model, required=True)

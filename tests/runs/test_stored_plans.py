@@ -21,6 +21,8 @@ from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import PlannedBinding, ProxmoxEndpoint, ProxmoxGuest, SyncRun
 from netbox_proxsync.runs.stored_plans import PlanNotApplicableError, StoredPlan, check_appliable
 
+from ..cases import make_binding, make_decision
+
 pytestmark = pytest.mark.django_db
 
 
@@ -159,6 +161,33 @@ def test_decisions_after_the_preview_take_precedence(standin, make_endpoint, syn
         f'qemu/{own}': 'The object was set to unmanaged by a user.',
     }
     assert set(endpoint.guests.filter(ignored=True).values_list('state', flat=True)) == {'ignored'}
+
+
+def test_a_machine_that_was_linked_to_another_guest_since_the_preview_is_not_adopted(
+    standin, make_endpoint, sync, apply
+):
+    pve = standin(nodes=1, vms=4, containers=0, templates=0, seed=3)
+    endpoint = make_endpoint(pve)
+    first, second, third, synced = sorted(guest.vmid for guest in pve.cluster.guests.values())
+    sync(endpoint, vmids=[synced])
+    machine = VirtualMachine.objects.create(
+        name='Mine', cluster=ProxmoxEndpoint.objects.get().cluster, custom_field_data={'vmid': first}
+    )
+    bound = VirtualMachine.objects.create(name='Bound', cluster=machine.cluster)
+    preview = sync(endpoint, mode='preview')
+    assert preview.changes.filter(action='adopt', key=f'qemu/{first}', kind='vm').exists()
+    make_decision(endpoint, second, machine)
+    # As a run of another process would have bound it.
+    make_binding(endpoint, bound, third)
+    run = apply(preview)
+    left = dict(run.changes.filter(kind='vm').exclude(outcome='applied').values_list('key', 'message'))
+    assert left == {
+        f'qemu/{first}': 'A user has linked the object to another guest or node.',
+        f'qemu/{second}': 'A user has decided about this object since the plan was created.',
+        f'qemu/{third}': 'Another object is already bound.',
+    }
+    machine.refresh_from_db()
+    assert machine.name == 'Mine'
 
 
 def test_parts_of_a_preview_are_applied_one_after_the_other(endpoint, sync, apply):

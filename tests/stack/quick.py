@@ -12,8 +12,8 @@ from .paths import ROOT
 
 WITH_SERVERS = (
     'http/test_client.py', 'http/test_limits.py', 'http/test_tls.py', 'readers/test_collector.py',
-    'readers/test_infrastructure.py', 'ssh/test_hardware.py', 'test_check.py', 'test_connections.py',
-    'test_token_history.py',
+    'readers/test_guest_list.py', 'readers/test_infrastructure.py', 'ssh/test_hardware.py', 'test_check.py',
+    'test_connections.py', 'test_token_history.py',
 )  # fmt: skip
 
 

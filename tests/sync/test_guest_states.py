@@ -18,6 +18,7 @@ from netbox_proxsync.sync.guest_states import (
     LaterGuestStates,
     OpenChanges,
     Pending,
+    RevertedGuestStates,
     State,
 )
 from netbox_proxsync.sync.kinds.cluster import CLUSTER_KEY
@@ -259,6 +260,17 @@ def test_applying_an_earlier_plan_retains_states_that_it_cannot_know():
         State.UNKNOWN, 'There is a newer reading.'
     )
     assert IGNORED.state is State.IGNORED
+
+
+def test_while_a_revert_is_applied_the_next_sync_is_reported_to_write_the_values_again():
+    states = RevertedGuestStates({}, '')
+    for before in (GuestState(State.UNKNOWN, 'x'), GuestState(State.SKIPPED, 'y'), IGNORED):
+        assert states.now('qemu/100', True, before, True) == before
+    in_sync = GuestState(State.IN_SYNC)
+    assert states.now('qemu/100', True, in_sync, was_listed=False).state is State.MISSING
+    assert states.now('qemu/100', False, in_sync, was_listed=False) is None
+    assert states.now('qemu/100', True, in_sync, True).state is State.CHANGED
+    assert states.now('qemu/100', False, in_sync, True).state is State.NEW
 
 
 def test_details_list_what_was_read():

@@ -1,5 +1,7 @@
 """A change is divided into what NetBox accepts and what it rejects, so that the rest can be applied."""
 
+from dataclasses import replace
+
 from netbox_proxsync.sync.changes import Action, Change, FieldChange
 from netbox_proxsync.sync.owners import Owner
 from netbox_proxsync.sync.rejected import divided
@@ -68,3 +70,11 @@ def test_an_update_of_which_nothing_is_left_is_rejected_as_a_whole():
 def test_an_object_is_adopted_without_the_rejected_fields():
     accepted, _rejected = divided(change(field('role', ROLE), action=Action.ADOPT), (), {ROLE})
     assert (accepted.action, accepted.fields, accepted.binding) == (Action.ADOPT, (), {})
+
+
+def test_a_change_without_a_binding_has_none_afterwards():
+    whole = replace(change(field('memory', 2048), field('name', 'x' * 99)), binding=None)
+    accepted, rejected = divided(whole, {'name'}, ())
+    assert [each.name for each in accepted.fields] == ['memory']
+    assert accepted.binding is None
+    assert [each.name for each in rejected.fields] == ['name']

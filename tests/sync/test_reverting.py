@@ -320,3 +320,127 @@ def test_what_was_released_is_bound_again_unless_it_was_reassigned():
     assert [each.reason for each in undo.left if each.change.kind == 'ip'] == [
         'assigned_object: changed since the run.'
     ]
+
+
+RELEASED = inventory(guest(config=config(nics=(nic(),)), addresses={'net0': addresses()}))
+
+
+def released() -> tuple[NetBox, NetBox, list[Change]]:
+    """After the release of an address that was adopted: NetBox, NetBox as it was before, and what was written."""
+    netbox = NetBox()
+    netbox.add('ip', '10.0.0.5/24', address='10.0.0.5/24', status='active')
+    netbox.sync(inventory(guest(addresses={'net0': addresses('10.0.0.5/24')}, config=config(nics=(nic(),)))))
+    # A first read without the address only reports that it was not found.
+    netbox.sync(RELEASED)
+    before, changes = run(netbox, RELEASED)
+    assert Action.RELEASE in {change.action for change in changes}
+    return netbox, before, changes
+
+
+def left_of(undo: Reversal, kind: str) -> list[str]:
+    return [str(each.reason) for each in undo.left if each.change.kind == kind]
+
+
+class TestReleasedObjects:
+    def test_one_that_was_deleted_since_is_left(self):
+        netbox, before, changes = released()
+        found = present(netbox, before, changes)
+        values = {pointer: values for pointer, values in found.values.items() if pointer.model != 'ipam.ipaddress'}
+        assert left_of(invert(changes, replace(found, values=values)), 'ip') == [
+            'The object was deleted in NetBox since the run.'
+        ]
+
+    def test_one_that_the_endpoint_manages_again_is_left(self):
+        netbox, before, changes = released()
+        found = present(netbox, before, changes)
+        bindings = {**found.bindings, ADDRESS: before.bindings[ADDRESS]}
+        assert left_of(invert(changes, replace(found, bindings=bindings)), 'ip') == [
+            'The endpoint manages it again since the run.'
+        ]
+
+    def test_one_that_a_user_had_assigned_elsewhere_before_is_left(self):
+        netbox, before, changes = released()
+        bare = [replace(each, fields=()) if each.kind == 'ip' else each for each in changes]
+        assert left_of(reversal(netbox, before, bare), 'ip') == [
+            'A user had assigned it to another object before the run.'
+        ]
+
+    def test_one_whose_former_interface_was_deleted_is_left(self):
+        netbox, before, changes = released()
+        found = present(netbox, before, changes)
+        existing = {pointer for pointer in found.existing if pointer.model != 'virtualization.vminterface'}
+        (reason,) = left_of(invert(changes, replace(found, existing=existing)), 'ip')
+        assert reason == 'assigned_object: net0 no longer exists.'
+
+
+class TestDeletedObjects:
+    def test_one_that_the_endpoint_manages_again_is_left(self):
+        netbox = NetBox()
+        netbox.sync(WEB)
+        before, changes = run(netbox, inventory(guest(config=config(nics=()), addresses={})))
+        found = present(netbox, before, changes)
+        bindings = {**found.bindings, INTERFACE: before.bindings[INTERFACE]}
+        undo = invert(changes, replace(found, bindings=bindings))
+        assert 'The endpoint manages it again since the run.' in left_of(undo, 'interface')
+
+    def test_one_that_referred_to_what_no_longer_exists_is_left(self):
+        netbox = NetBox()
+        netbox.sync(WEB)
+        before, changes = run(netbox, inventory(guest(config=config(nics=()), addresses={})))
+        found = present(netbox, before, changes)
+        existing = {pointer for pointer in found.existing if pointer.model != 'virtualization.virtualmachine'}
+        undo = invert(changes, replace(found, existing=existing))
+        assert left_of(undo, 'interface') == ['It referred to what no longer exists: BC:24:11:00:00:64, web.']
+
+    def test_a_guest_that_was_deleted_with_all_its_parts_is_left(self):
+        netbox = NetBox()
+        netbox.sync(WEB)
+        bound = netbox.bindings[VM]
+        change = Change(
+            action=Action.DELETE, kind='vm', key='qemu/100', unit='qemu/100', label='web', pointer=bound.pointer
+        )
+        (reason,) = left_of(invert([change], Present(bindings={}, values={})), 'vm')
+        assert reason.startswith('The run deleted it with all its parts')
+
+
+def test_a_change_that_has_written_nothing_has_no_inverse():
+    change = Change(action=Action.CONFLICT, kind='vm', key='qemu/100', unit='qemu/100', label='web')
+    assert invert([change], Present(bindings={}, values={})) == Reversal(changes=(), left=())
+
+
+@pytest.mark.parametrize('is_known', [True, False])
+def test_an_object_that_was_deleted_since_is_left(is_known):
+    netbox = NetBox()
+    before, changes = run(netbox, WEB)
+    found = replace(present(netbox, before, changes), values={})
+    if not is_known:
+        changes = [replace(change, pointer=None) for change in changes]
+    undo = invert(changes, found)
+    assert not undo.changes
+    assert {str(each.reason) for each in undo.left} == {'The object was deleted in NetBox since the run.'}
+
+
+def test_a_field_that_holds_its_former_value_again_has_no_inverse():
+    netbox = NetBox()
+    netbox.sync(WEB)
+    before, changes = run(netbox, inventory(guest(name='shop', tags=('new',))))
+    netbox.edit('vm', netbox.object(*VM).pointer, name='web')
+    (change,) = reversal(netbox, before, changes).changes
+    assert [field.name for field in change.fields] == ['tags']
+
+
+@pytest.mark.parametrize(
+    ('first', 'second', 'reason'),
+    [
+        (inventory(), WEB, 'The object was revived since the run.'),
+        (WEB, inventory(), 'The object was retired since the run.'),
+    ],
+)
+def test_a_guest_that_was_retired_or_revived_since_is_left(first, second, reason):
+    netbox = NetBox()
+    netbox.sync(WEB)
+    if first is WEB:
+        netbox.sync(inventory(), UNLIMITED)
+    before, changes = run(netbox, first, UNLIMITED)
+    netbox.sync(second, UNLIMITED)
+    assert reason in left_of(reversal(netbox, before, changes), 'vm')

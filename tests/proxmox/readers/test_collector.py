@@ -586,6 +586,11 @@ class TestOneGuest:
                 'does not have permission',
                 True,
             ),
+            (
+                {'status': 403, 'reason': 'Permission check failed'},
+                'The token does not have permission to read',
+                True,
+            ),
             ({'status': 595, 'reason': 'No route to host'}, 'could not reach node pve1', False),
             ({'status': 200, 'reason': 'OK', 'body': {'data': None}}, 'list of interfaces', True),
             ({'status': 200, 'reason': 'OK', 'body': {'data': {'result': 'x'}}}, 'list of interfaces', True),

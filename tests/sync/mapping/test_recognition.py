@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from netbox_proxsync.proxmox.inventory import GuestType
+from netbox_proxsync.sync.answers import Answer, Choice
 from netbox_proxsync.sync.changes import Action
 from netbox_proxsync.sync.values import Pointer
-from tests.sync.builders import SETTINGS, NetBox, config, guest, inventory, nic, plan
+from tests.sync.builders import NOW, SETTINGS, NetBox, config, guest, inventory, nic, plan
 
 UUID = 'aaaaaaaa-0000-4000-8000-000000000001'
 OTHER = 'bbbbbbbb-0000-4000-8000-000000000002'
@@ -267,3 +268,13 @@ def test_several_mac_addresses_are_listed():
     world = World()
     world.vm('x', (MAC, SECOND))
     assert f'Evidence: MAC addresses {MAC}, {SECOND}.' in only(world, vm(macs=(MAC, SECOND)))[2]
+
+
+@pytest.mark.parametrize('is_managed', [True, False])
+def test_a_link_to_a_machine_that_was_deleted_or_belongs_to_another_guest_has_no_effect(is_managed):
+    world = World()
+    world.sync(inventory(vm(101, 'other', (SECOND,), OTHER)))
+    pointer = world.object('vm', 'qemu/101').pointer if is_managed else Pointer('virtualization.virtualmachine', 999)
+    answers = {('vm', 'qemu/100'): Answer(Choice.LINK, pointer, NOW)}
+    changes = found(world, vm(), vm(101, 'other', (SECOND,), OTHER), settings=replace(SETTINGS, answers=answers))
+    assert changes['qemu/100'] == [(Action.CREATE, None, '')]

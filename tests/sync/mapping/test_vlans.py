@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from netbox_proxsync.proxmox.infrastructure import InterfaceType, Vnet
 from netbox_proxsync.proxmox.inventory import Unreadable
 from netbox_proxsync.sync.mapping.vlan_membership import Membership
-from netbox_proxsync.sync.mapping.vlans import Lookup
+from netbox_proxsync.sync.mapping.vlans import Lookup, several
 from netbox_proxsync.sync.network_candidates import VlanCandidate, VlanIndex
 from netbox_proxsync.sync.rules import Outcome, Rule
 from netbox_proxsync.sync.values import Pointer, decode, encode
@@ -262,3 +262,11 @@ def test_a_vlan_that_was_created_for_an_id_is_meant_wherever_a_user_has_moved_it
     lookup = Lookup(replace(creating, made={new: moved}), GROUP)
     assert lookup.find(20, ()) == (moved,)
     assert Lookup(replace(creating, creates=False), GROUP).find(20, ()) == ()
+
+
+def test_vlans_that_could_be_meant_are_named_with_their_place():
+    hits = (vlan(7, group=GROUP), vlan(8, site=SITE), vlan(9))
+    assert str(several(20, hits)).startswith(
+        'NetBox has several VLANs 20 that could be meant: "vlan7", group "Fabric"; "vlan8", site "Berlin"; "vlan9", '
+        'global.'
+    )
