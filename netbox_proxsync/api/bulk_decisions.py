@@ -173,7 +173,7 @@ def make(wanted: Sequence[Wanted], user: AnyUser) -> tuple[dict[Wanted, Decision
     instances = named_objects(wanted, user)
     made: dict[Wanted, Decision] = {}
     refused: dict[Wanted, str] = {}
-    links: dict[str, dict[decisions.Link, Wanted]] = {}
+    questions: dict[str, dict[decisions.Question, Wanted]] = {}
     seen: set[tuple[int, str, str]] = set()
     for each in wanted:
         identity = (each.endpoint.pk, each.kind, each.key)
@@ -186,12 +186,12 @@ def make(wanted: Sequence[Wanted], user: AnyUser) -> tuple[dict[Wanted, Decision
         elif each in instances and instances[each] is None:
             refused[each] = _('No object that you have permission to view has the ID {pk}.').format(pk=each.object_id)
         else:
-            link = decisions.Link(each.endpoint, each.kind, each.key, instances.get(each), each.name)
-            links.setdefault(each.choice, {})[link] = each
+            question = decisions.Question(each.endpoint, each.kind, each.key, instances.get(each), each.name)
+            questions.setdefault(each.choice, {})[question] = each
         seen.add(identity)
-    for choice, chosen in links.items():
+    for choice, chosen in questions.items():
         stored, reasons = decisions.decide_all(list(chosen), choice, user)
-        refused |= {chosen[link]: reason for link, reason in reasons.items()}
+        refused |= {chosen[question]: reason for question, reason in reasons.items()}
         by_identity = {(row.endpoint_id, row.kind, row.key): row for row in stored}
         for each in chosen.values():
             if each not in refused:

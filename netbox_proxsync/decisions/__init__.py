@@ -7,5 +7,8 @@ in the change log by which a branch is merged.
 """
 
 from .fields import *
+from .linking import *
 from .managing import *
+from .questions import *
 from .resolving import *
+from .revoking import *

@@ -19,7 +19,7 @@ from ..sync.owners import IGNORED
 from ..sync.values import Value, as_set, decode_all, encode
 from ..wording import columns_of
 from .managing import refuse_during_sync
-from .resolving import DecisionError
+from .questions import DecisionError
 
 __all__ = ('decide_field', 'field_spec', 'state_of', 'values_of')
 

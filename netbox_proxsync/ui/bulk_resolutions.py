@@ -8,7 +8,7 @@ from django.db import transaction
 from .. import decisions
 from ..branching import InBranchError
 from ..choices import ChangeActionChoices, DecisionChoices
-from ..decisions import LINKED_MODELS, Link, choices_for
+from ..decisions import LINKED_MODELS, Question, choices_for
 from ..endpoints import acknowledgments
 from ..models import Binding, ProxmoxEndpoint, ProxmoxGuest
 from ..models.users import AnyUser
@@ -70,7 +70,7 @@ def resolve(rows: Sequence[AttentionRow], choice: str, user: AnyUser) -> Resolve
     if choice == DecisionChoices.IGNORE:
         return ignore(rows, user)
     instances = objects_of(rows, user) if choice == DecisionChoices.LINK else {}
-    links = {Link(row.endpoint, row.kind, row.key, instances.get(row.pk)): row for row in rows}
+    links = {Question(row.endpoint, row.kind, row.key, instances.get(row.pk)): row for row in rows}
     made, refused = decisions.decide_all(list(links), choice, user)
     return Resolved(len(made), [(links[link].label, reason) for link, reason in refused.items()])
 
@@ -101,7 +101,7 @@ def ignore_all(rows: Sequence[AttentionRow], user: AnyUser) -> Resolved:
     bound = [each for each in bindings.select_related('endpoint') if (each.endpoint_id, each.kind, each.key) in others]
     decisions.stop_managing_objects(bound)
     is_bound = {(each.endpoint_id, each.kind, each.key) for each in bound}
-    links = {Link(row.endpoint, row.kind, row.key, None): row for key, row in others.items() if key not in is_bound}
+    links = {Question(row.endpoint, row.kind, row.key, None): row for key, row in others.items() if key not in is_bound}
     made, refused = decisions.decide_all(list(links), DecisionChoices.IGNORE, user)
     number = decisions.ignore(guests) + len(bound) + len(made)
     return Resolved(number, [(links[link].label, reason) for link, reason in refused.items()])

@@ -226,7 +226,7 @@ class ProxmoxGuestBulkLinkView(BulkGuestActionView):
         rows: Any = VirtualMachine.objects.restrict(request.user, 'view').filter(pk__in=set(single.values()))
         machines = rows.select_related('cluster').in_bulk()
         links = [
-            decisions.Link(guest.endpoint, GUEST, guest.key, machines[pk])
+            decisions.Question(guest.endpoint, GUEST, guest.key, machines[pk])
             for guest, pk in single.items()
             if pk in machines
         ]
@@ -260,7 +260,7 @@ class ProxmoxGuestBulkLinkView(BulkGuestActionView):
             },
         )
 
-    def link(self, request: HttpRequest, links: list[decisions.Link]) -> None:
+    def link(self, request: HttpRequest, links: list[decisions.Question]) -> None:
         """Store links, and report what was refused."""
         try:
             made, refused = decisions.link(links, request.user)

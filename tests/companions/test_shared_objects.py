@@ -4,7 +4,8 @@ from dcim.models import Platform
 from extras.models import Tag
 from virtualization.models import ClusterType, VirtualMachineType
 
-from netbox_proxsync.models import SharedObject
+from netbox_proxsync.models import FormerEndpoint, SharedObject
+from tests.scenarios.synced import pin
 
 from .lab import Lab, edit, rows
 
@@ -88,3 +89,14 @@ def test_an_endpoint_that_is_deleted_leaves_nothing_in_branches(little: Lab):
     lab.endpoint.delete()
     with lab.active(branch):
         assert not SharedObject.objects.exists()
+
+
+def test_a_run_in_a_branch_leaves_what_a_deleted_endpoint_had_bound_to_the_next_run_in_main(little: Lab):
+    little.sync()
+    little.endpoint.delete()
+    little.endpoint = pin(little.pve)
+    little.sync(little.branch())
+    assert FormerEndpoint.objects.exists()
+    little.sync()
+    assert not FormerEndpoint.objects.exists()
+    little.assert_nothing_left()
