@@ -63,7 +63,7 @@ def assert_same(sync, endpoint, monkeypatch) -> tuple[Counter[str], Counter[str]
 @pytest.mark.parametrize(
     ('cluster', 'has_site'),
     [
-        ({'vms': 24, 'containers': 10, 'multi_nic': 0.6, 'templates': 0.5}, True),
+        ({'vms': 14, 'containers': 6, 'multi_nic': 0.6, 'templates': 0.5}, True),
         ('pve-9.2.11-cluster', True),
         ('pve-8.4.21-solo', False),
     ],

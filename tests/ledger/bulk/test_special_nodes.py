@@ -24,7 +24,7 @@ INSERT_DEVICE = 'INSERT INTO "dcim_device"'
 
 @pytest.fixture
 def pve(standin):
-    return standin(nodes=3, vms=8, containers=2, seed=3)
+    return standin(nodes=3, vms=4, containers=1, seed=3)
 
 
 @pytest.fixture
