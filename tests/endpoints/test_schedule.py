@@ -182,7 +182,7 @@ class TestScheduleItself:
         def killed(*args):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr('netbox_proxsync.jobs.start_due', killed)
+        monkeypatch.setattr('netbox_proxsync.jobs.schedule.start_due', killed)
         job = Job.objects.create(
             name=ScheduleJob.name, interval=1, status='running', job_id='0d0e1a5c-53c5-4a55-a1a6-6f2b0f8a9c03'
         )

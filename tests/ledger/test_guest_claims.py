@@ -91,7 +91,7 @@ def test_a_crash_while_it_writes_leaves_true_rows(pve, endpoint, sync, monkeypat
     # One guest is written object by object, two are created together.
     monkeypatch.setattr('netbox_proxsync.ledger.writer.CREATED_PER_TRANSACTION', units)
     # The connection is only said to be lost: with it, the transaction of this test would end.
-    monkeypatch.setattr('netbox_proxsync.jobs.reconnect', lambda: None)
+    monkeypatch.setattr('netbox_proxsync.jobs.sync.reconnect', lambda: None)
     crash = Crash(number)
     with connection.execute_wrapper(crash), suppress(OperationalError):
         sync(endpoint)

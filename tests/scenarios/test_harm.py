@@ -353,7 +353,7 @@ def test_a_crash_at_any_statement_leaves_whole_guests_and_the_next_run_does_the_
     monkeypatch.setattr('netbox_proxsync.ledger.writer.CREATED_PER_TRANSACTION', units)
     # The connection is only said to be lost: with it, the transaction of this test would end. For connections that are
     # really lost, see tests/ledger/test_database.py.
-    monkeypatch.setattr('netbox_proxsync.jobs.reconnect', lambda: None)
+    monkeypatch.setattr('netbox_proxsync.jobs.sync.reconnect', lambda: None)
     crash = Crash(number)
     with connection.execute_wrapper(crash):
         try:

@@ -58,15 +58,15 @@ def run_netbox(arguments: list[str]) -> int:
 
 def all_processes() -> str:
     """The number of processes that run all tests."""
-    return str(min((os.cpu_count() or 1) + 1, 4))
+    return str(min((os.cpu_count() or 1) + 2, 4))
 
 
 def test(arguments: list[str]) -> int:
     """
     Run pytest; see pytest_env.py for its database.
 
-    Without arguments, all tests are run, by one process more than there are cores, because tests also wait for timeouts
-    and servers. Files are not split, because their tests share data.
+    Without arguments, all tests are run, by two processes more than there are cores, because tests also wait for
+    timeouts and servers. Files are not split, because their tests share data.
     Tests that need other plugins beside ours get them, and then whatever else is asked for has them as well.
     """
     environment = dict(os.environ)

@@ -1,57 +1,47 @@
-"""The background jobs: one run of one endpoint, the look for changed guests before a quick run, and the schedule."""
+"""The background job of a run: one preview, sync, application of a plan or revert of one endpoint."""
 
 import logging
 from collections.abc import Collection
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Never, cast
 
-from core.choices import JobIntervalChoices, JobNotificationChoices, JobStatusChoices
+from core.choices import JobNotificationChoices
 from core.exceptions import JobFailed
-from core.models import Job
 from django.db import DatabaseError, InterfaceError, transaction
-from django.db.models import QuerySet
 from django.http import Http404
-from django.utils import timezone
-from django_pg_utils import advisory_lock
-from netbox.constants import ADVISORY_LOCK_KEYS
-from netbox.jobs import JobRunner, system_job
-from netbox.models.features import batch_delete_jobs
 from netbox.plugins import get_plugin_config
 from rq.timeouts import JobTimeoutException
 
-from . import branching
-from .choices import EndpointStatusChoices, RunModeChoices, RunStatusChoices
-from .crypto import SecretError
-from .endpoints.schedule import start_due, start_due_quick_runs
-from .ledger.database import DatabaseBusyError, explain, reconnect, retried
-from .ledger.query_cache import query_cached, query_uncached
-from .models import ProxmoxEndpoint, SyncRun
-from .models.runs import unit_key
-from .models.users import AnyUser
-from .proxmox.errors import CanceledError, ProxmoxError
-from .proxmox.inventory import GuestType
-from .proxmox.messages import Message, as_is
-from .runs.cancellation import CancelWatch
-from .runs.execution import PLACEMENT, execute
-from .runs.garbage import older_objects_left_out
-from .runs.lifecycle import close, end_dead_jobs, end_leftover_jobs, endpoint_lock, find_dead, prune
-from .runs.log import RunLog, numbers
-from .runs.maintenance import InMaintenanceError, refuse_in_maintenance
-from .runs.quick import Changed, QuickExecution, find_changed
-from .runs.recorder import RunRecorder
-from .runs.reverting import check_revertible
-from .runs.stored_plans import check_appliable, select
+from .. import branching
+from ..choices import EndpointStatusChoices, RunModeChoices, RunStatusChoices
+from ..crypto import SecretError
+from ..ledger.database import DatabaseBusyError, explain, reconnect, retried
+from ..ledger.query_cache import query_uncached
+from ..models import ProxmoxEndpoint, SyncRun
+from ..models.runs import unit_key
+from ..models.users import AnyUser
+from ..proxmox.errors import CanceledError, ProxmoxError
+from ..proxmox.inventory import GuestType
+from ..proxmox.messages import Message, as_is
+from ..runs.cancellation import CancelWatch
+from ..runs.execution import PLACEMENT, execute
+from ..runs.garbage import older_objects_left_out
+from ..runs.lifecycle import close, endpoint_lock, find_dead, prune
+from ..runs.log import RunLog, numbers
+from ..runs.maintenance import InMaintenanceError, refuse_in_maintenance
+from ..runs.quick import QuickExecution
+from ..runs.recorder import RunRecorder
+from ..runs.reverting import check_revertible
+from ..runs.stored_plans import check_appliable, select
+from .base import EndpointJob
 
 if TYPE_CHECKING:
     from users.models import User
 
-__all__ = ('AlreadyRunningError', 'EndpointDeletedError', 'QuickJob', 'ScheduleJob', 'SyncJob', 'quick_run')
+__all__ = ('AlreadyRunningError', 'EndpointDeletedError', 'SyncJob')
 
 logger = logging.getLogger('netbox.plugins.netbox_proxsync')
 
-# Finished jobs of the schedule and of quick runs, by status: those of the last hour.
-JOBS_KEPT = 60
 # What every run needs, loaded with its row.
 WITH_RUN = ('user', 'applies', 'reverts', 'endpoint', *(f'endpoint__{name}' for name in PLACEMENT))
 GUEST_UNITS = tuple(f'{guest_type}/' for guest_type in GuestType)
@@ -75,20 +65,6 @@ class EndpointDeletedError(Http404):
 def sorted_vmids(vmids: Collection[int] | None) -> list[int] | None:
     """VM IDs as they are stored and displayed: sorted and without duplicates."""
     return None if vmids is None else sorted(set(vmids))
-
-
-class EndpointJob(JobRunner):
-    """A job about one endpoint."""
-
-    @classmethod
-    def handle(cls, job: Job, *args: Any, **kwargs: Any) -> None:
-        """As NetBox does; the job of an endpoint that was deleted meanwhile is deleted as well."""
-        with query_cached():
-            super().handle(job, *args, **kwargs)
-        # A job with data has recorded the end of its run a moment ago, so its endpoint exists.
-        if job.data is None and not ProxmoxEndpoint.objects.filter(pk=job.object_id).exists():
-            # The row was deleted with the endpoint, and ending the job has inserted it again.
-            Job.objects.filter(pk=job.pk).delete()
 
 
 class SyncJob(EndpointJob):
@@ -339,147 +315,3 @@ class SyncJob(EndpointJob):
         (self.log or self.logger).error(message)
         self.job.error = message
         raise JobFailed(message)
-
-
-def quick_run(endpoint: ProxmoxEndpoint, immediate: bool = False) -> tuple[Changed, SyncRun | None]:
-    """
-    Look at the list of guests of an endpoint, and enqueue a run for the guests whose entry has changed.
-
-    Args:
-        immediate: Carry out the run now, in this process, instead.
-
-    Returns:
-        What was found, and the run; None: there is nothing to synchronize.
-
-    Raises:
-        AlreadyRunningError: The endpoint has a run that is queued or running.
-        EndpointDeletedError: The endpoint was deleted.
-        InMaintenanceError: NetBox is in maintenance mode.
-        ProxmoxError, SecretError: The list could not be read.
-    """
-    refuse_in_maintenance()
-    SyncJob.refuse_second(endpoint)
-    found = find_changed(endpoint)
-    if not found.vmids:
-        return found, None
-    return found, SyncJob.enqueue_run(
-        endpoint, user=None, mode=RunModeChoices.QUICK, immediate=immediate, vmids=found.vmids
-    )
-
-
-class QuickJob(EndpointJob):
-    """
-    Looks at the list of guests of one endpoint. Only if guests have changed, a run is created: most looks find nothing,
-    and users who start a sync meanwhile do not have to wait.
-    """
-
-    class Meta:
-        name = 'Proxmox VE quick run'
-
-    @classmethod
-    def enqueue_look(cls, endpoint: ProxmoxEndpoint) -> Job | None:
-        """Enqueue the job, unless that of the previous slot has not ended yet, because all workers are busy."""
-        if cls.get_jobs(endpoint).exclude(status__in=JobStatusChoices.TERMINAL_STATE_CHOICES).exists():
-            return None
-        job: Job = cls.enqueue(instance=endpoint, notifications=JobNotificationChoices.NOTIFICATION_NEVER)
-        return job
-
-    def run(self, **kwargs: Any) -> None:
-        """Look at the list. Problems are logged only: the next sync reports them."""
-        endpoint = ProxmoxEndpoint.objects.filter(pk=self.job.object_id, enabled=True).first()
-        if endpoint is None:
-            self.logger.info(Message('The endpoint is disabled.'))
-            return
-        try:
-            found, run = quick_run(endpoint)
-        except (AlreadyRunningError, EndpointDeletedError, InMaintenanceError) as error:
-            self.logger.info(str(error))
-        except (ProxmoxError, SecretError) as error:
-            self.logger.warning(str(error))
-        else:
-            self.logger.info(found.reason or f'Changed guests: {len(found.vmids)} of {found.guests}')
-            if run is not None:
-                self.logger.info(f'Run {run.pk} is queued')
-
-
-@system_job(interval=JobIntervalChoices.INTERVAL_MINUTELY)
-class ScheduleJob(JobRunner):
-    """
-    Ends runs whose worker has died, so that their endpoints are not busy for ever, and starts syncs and quick runs that
-    are due.
-    """
-
-    class Meta:
-        name = 'Proxmox VE sync schedule'
-
-    @classmethod
-    def enqueue_once(cls, interval: int, **kwargs: Any) -> Job:
-        """
-        Enqueue the job of the schedule unless one is waiting, as NetBox does when a worker starts.
-
-        Jobs of killed workers are ended first: NetBox would take them for enqueued, and the schedule would stop.
-        """
-        with advisory_lock(ADVISORY_LOCK_KEYS['job-schedules']):
-            end_dead_jobs(cls.get_jobs())
-            return cls.waiting().first() or cls.enqueue(interval=interval, **kwargs)
-
-    @classmethod
-    def waiting(cls) -> QuerySet[Job]:
-        """The jobs of the schedule that are waiting to run."""
-        # Not running ones, which enqueue the next one themselves.
-        jobs: QuerySet[Job] = cls.get_jobs().filter(
-            interval__isnull=False, status__in=(JobStatusChoices.STATUS_PENDING, JobStatusChoices.STATUS_SCHEDULED)
-        )
-        return jobs
-
-    def run(self, **kwargs: Any) -> None:
-        """End dead runs, and start the syncs and quick runs that are due."""
-        if self.job.interval:
-            # Before the work, not after it as NetBox does: if the worker is killed, the schedule continues.
-            self.enqueue_next(self.job.interval)
-        try:
-            refuse_in_maintenance()
-        except InMaintenanceError as problem:
-            self.logger.info(str(problem))
-            return
-        end_leftover_jobs(SyncJob.get_jobs())
-        for run in find_dead(SyncRun.objects.active()):
-            self.logger.warning(f'{run.endpoint}: run {run.pk} had died')
-        end_dead_jobs(QuickJob.get_jobs())
-        # Syncs first: an endpoint whose sync was started has no quick run.
-        start_due(timezone.now(), self.start, self.missed)
-        start_due_quick_runs(timezone.now(), self.start_quick_run)
-        self.delete_old_jobs()
-
-    def delete_old_jobs(self) -> None:
-        """Keep NetBox's list of jobs short: every minute adds one of the schedule, and those of quick runs."""
-        for jobs in (self.get_jobs(), QuickJob.get_jobs()):
-            for status in JobStatusChoices.TERMINAL_STATE_CHOICES:
-                ended = jobs.filter(status=status)
-                kept = list(ended.order_by('-pk').values_list('pk', flat=True)[:JOBS_KEPT])
-                batch_delete_jobs(ended.exclude(pk__in=kept))
-
-    def enqueue_next(self, interval: int) -> None:
-        """Enqueue the next job of the schedule; `interval` is in minutes."""
-        with advisory_lock(ADVISORY_LOCK_KEYS['job-schedules']):
-            if not self.waiting().exists():
-                self.enqueue(schedule_at=timezone.now() + timedelta(minutes=interval), interval=interval)
-
-    def start(self, endpoint: ProxmoxEndpoint) -> None:
-        """Start a sync that is due."""
-        try:
-            run = SyncJob.enqueue_run(endpoint, user=None)
-            self.logger.info(f'{endpoint}: run {run.pk} is queued')
-        except AlreadyRunningError as error:
-            self.logger.info(f'{endpoint}: left out, run {error.run.pk} is not finished yet')
-        except EndpointDeletedError as error:
-            self.logger.info(f'{endpoint}: left out. {error}')
-
-    def missed(self, endpoint: ProxmoxEndpoint) -> None:
-        """Log a sync that was missed."""
-        self.logger.warning(f'{endpoint}: no worker was there when it was due; it waits for its next turn')
-
-    def start_quick_run(self, endpoint: ProxmoxEndpoint) -> None:
-        """Start a quick run that is due."""
-        if QuickJob.enqueue_look(endpoint) is None:
-            self.logger.info(f'{endpoint}: quick run left out, the previous one has not ended yet')
