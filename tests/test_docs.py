@@ -106,9 +106,31 @@ def test_the_website_builds_without_warnings(tmp_path):
     pages = [page for entry in listed for page in _pages(entry)]
     assert sorted(pages) == [path.name for path in PAGES]
     assert (tmp_path / 'site/assets/icon.svg').exists()
-    assert 'class="mermaid"' in (tmp_path / 'site/concepts/index.html').read_text()
+    assert 'src="../assets/data-flow.svg"' in (tmp_path / 'site/concepts/index.html').read_text()
     assert 'src="../assets/guests-light.png"' in (tmp_path / 'site/guests/index.html').read_text()
     assert '4.7.x' in (tmp_path / 'site/compatibility/index.html').read_text()
+    for page in (tmp_path / 'site').rglob('*.html'):
+        assert loaded_from_other_hosts(page.read_text()) == [], page
+
+
+def loaded_from_other_hosts(page: str) -> list[str]:
+    """What a browser would request from other hosts to display a page: everything except links that users follow."""
+    tags = re.findall(r'<(?!a\b)[a-z][^>]*\s(?:src|srcset|href|data|poster)="?((?:https?:)?//[^\s">]+)[^>]*>', page)
+    return [*tags, *re.findall(r'@import\s+|url\(["\']?((?:https?:)?//[^)]*)\)', page)]
+
+
+@pytest.mark.parametrize(
+    'page',
+    [
+        '<script src="https://cdn.example/x.js"></script>',
+        '<link rel="stylesheet" href=//fonts.example/css>',
+        '<img alt="x" src="http://img.example/x.png">',
+        '<style>b { background: url(https://img.example/x.png) }</style>',
+    ],
+)
+def test_requests_to_other_hosts_are_found(page):
+    assert loaded_from_other_hosts(page)
+    assert not loaded_from_other_hosts('<a class="x" href="https://example.com/">x</a><img src="../assets/x.png">')
 
 
 def _pages(entry):
