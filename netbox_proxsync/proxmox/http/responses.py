@@ -57,47 +57,11 @@ def _refusal(
 ) -> ProxmoxError:
     status, reason = answer.status, _reason(answer, document)
     if status == 401:
-        return AuthenticationError(
-            Message(
-                '{host} does not accept the API token {token_id} ({reason}).',
-                host=host,
-                token_id=token_id,
-                reason=reason,
-            ),
-            Message(
-                'Check the token ID and its secret, and that neither the token nor its user is expired or '
-                'disabled (Datacenter > Permissions > API Tokens).'
-            ),
-        )
+        return _token_not_accepted(host, token_id, reason)
     if status == 403:
-        match = PERMISSION.search(reason)
-        privilege, where = (match['privilege'], match['path']) if match else ('', '')
-        lack = Message('it lacks {privilege} on {path}', privilege=privilege, path=where)
-        return PermissionDeniedError(
-            Message(
-                'The API token does not have permission to read {call} ({reason}).',
-                call=call,
-                reason=lack if match else reason,
-            ),
-            Message('Grant the token the role PVEAuditor; with privilege separation the token needs it itself.'),
-            privilege=privilege,
-            path=where,
-        )
+        return _not_permitted(call, reason)
     if status in UNREACHABLE_NODE:
-        node = str(path[1]) if len(path) > 1 and path[0] == 'nodes' else None
-        words = f'{status} {reason}'
-        return NodeUnreachableError(
-            Message('{host} could not reach node {node} ({words}).', host=host, node=node, words=words)
-            if node
-            else Message('{host} could not reach the node that has the data ({words}).', host=host, words=words),
-            Message(
-                'Check that the node is online, that pvedaemon runs on it, and that the nodes reach each other '
-                'on port 8006.'
-            ),
-            node=node,
-            words=words,
-            transient=status in TRANSIENT_NODE,
-        )
+        return _node_unreachable(host, path, status, reason)
     if path == ('version',) and status < 500:
         return NotProxmoxError(
             Message(
@@ -115,6 +79,51 @@ def _refusal(
         status=status,
         reason=reason,
         transient=status in TRANSIENT,
+    )
+
+
+def _token_not_accepted(host: Host, token_id: str, reason: str) -> AuthenticationError:
+    return AuthenticationError(
+        Message(
+            '{host} does not accept the API token {token_id} ({reason}).', host=host, token_id=token_id, reason=reason
+        ),
+        Message(
+            'Check the token ID and its secret, and that neither the token nor its user is expired or '
+            'disabled (Datacenter > Permissions > API Tokens).'
+        ),
+    )
+
+
+def _not_permitted(call: str, reason: str) -> PermissionDeniedError:
+    match = PERMISSION.search(reason)
+    privilege, where = (match['privilege'], match['path']) if match else ('', '')
+    lack = Message('it lacks {privilege} on {path}', privilege=privilege, path=where)
+    return PermissionDeniedError(
+        Message(
+            'The API token does not have permission to read {call} ({reason}).',
+            call=call,
+            reason=lack if match else reason,
+        ),
+        Message('Grant the token the role PVEAuditor; with privilege separation the token needs it itself.'),
+        privilege=privilege,
+        path=where,
+    )
+
+
+def _node_unreachable(host: Host, path: tuple[object, ...], status: int, reason: str) -> NodeUnreachableError:
+    node = str(path[1]) if len(path) > 1 and path[0] == 'nodes' else None
+    words = f'{status} {reason}'
+    return NodeUnreachableError(
+        Message('{host} could not reach node {node} ({words}).', host=host, node=node, words=words)
+        if node
+        else Message('{host} could not reach the node that has the data ({words}).', host=host, words=words),
+        Message(
+            'Check that the node is online, that pvedaemon runs on it, and that the nodes reach each other on port '
+            '8006.'
+        ),
+        node=node,
+        words=words,
+        transient=status in TRANSIENT_NODE,
     )
 
 
