@@ -31,7 +31,7 @@ def reason_of(run: SyncRun, changes: QuerySet[SyncChange]) -> str:
     none of these.
 
     Args:
-        changes: The changes of the run that the reader may view. The first one that was refused or is in conflict is
+        changes: The changes of the run that the reader may view. The first one that was rejected or is in conflict is
             named.
     """
     sentences = [worded(run.error, run.error_source)] if run.error else []
@@ -55,9 +55,9 @@ def kind_label(kind: str) -> Any:
 
 
 def first_problem(changes: QuerySet[SyncChange]) -> Iterator[str]:
-    """The first change that NetBox refused, otherwise the first conflict: 'web: The name is taken.'."""
-    refused = changes.filter(outcome=ChangeOutcomeChoices.FAILED)
-    for rows in (refused, changes.filter(action=ChangeActionChoices.CONFLICT)):
+    """The first change that NetBox rejected, otherwise the first conflict: 'web: The name is taken.'."""
+    rejected = changes.filter(outcome=ChangeOutcomeChoices.FAILED)
+    for rows in (rejected, changes.filter(action=ChangeActionChoices.CONFLICT)):
         if change := rows.order_by('position').first():
             text = change.message if change.outcome == ChangeOutcomeChoices.FAILED else change.reason
             source = change.message_source if change.outcome == ChangeOutcomeChoices.FAILED else change.reason_source

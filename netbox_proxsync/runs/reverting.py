@@ -133,7 +133,7 @@ def report_retained(recorder: RunRecorder, names: list[str]) -> None:
         Message(
             'The run created these objects, which a revert retains, because others may use them: {names}.', names=shown
         ),
-        Message('Delete those in NetBox that nothing uses any more.'),
+        Message('Delete those in NetBox that are no longer used.'),
     )
 
 
