@@ -7,6 +7,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 from extras.events import EventContext, flush_events
 from netbox.events import (
     EVENT_TYPE_KIND_DANGER,
@@ -17,6 +18,7 @@ from netbox.events import (
 
 from .choices import ChangeOutcomeChoices, RunModeChoices, RunStatusChoices
 from .models import SyncRun
+from .models.run_reasons import reason_of
 
 __all__ = ('announce', 'event_type_of', 'register')
 
@@ -89,6 +91,12 @@ def not_written(run: SyncRun) -> int:
     return number
 
 
+def stored_reason_of(run: SyncRun) -> str:
+    """Why the run has not simply succeeded, in English, as `error` and `refusal` are."""
+    with override('en'):
+        return reason_of(run, run.changes.all())
+
+
 def payload(run: SyncRun) -> dict[str, Any]:
     """
     The data for webhooks and conditions. It has the name of the endpoint, not its settings.
@@ -121,6 +129,7 @@ def payload(run: SyncRun) -> dict[str, Any]:
             'not_written': not_written(run),
             'error': run.error,
             'refusal': run.refusal,
+            'reason': stored_reason_of(run),
             'request_id': str(run.request_id),
         },
     }

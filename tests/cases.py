@@ -1,9 +1,11 @@
 """What the tests of NetBox's own classes share: where things are, and some rows to work on."""
 
+import io
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from core.models import ObjectType
+from django.core.management import call_command
 from django.utils import timezone
 from extras.models import Tag
 from users.models import ObjectPermission, User
@@ -36,6 +38,16 @@ def allow(user: User, model: type, action: str, constraints: dict | None = None)
     permission = ObjectPermission.objects.create(name=f'{action} {model}', actions=[action], constraints=constraints)
     permission.object_types.add(ObjectType.objects.get_for_model(model))
     permission.users.add(user)
+
+
+def run_command(name: str, *arguments: str) -> tuple[int, str]:
+    """Run a management command; its exit status and what it prints."""
+    out = io.StringIO()
+    try:
+        call_command(name, *arguments, stdout=out, stderr=out)
+    except SystemExit as stop:
+        return stop.code, out.getvalue()
+    return 0, out.getvalue()
 
 
 class PluginViews:
@@ -99,6 +111,11 @@ def make_last_run(endpoint: ProxmoxEndpoint, **values: object) -> SyncRun:
     run = make_run(endpoint, **values)
     ProxmoxEndpoint.objects.filter(pk=endpoint.pk).update(last_run=run)
     return run
+
+
+def make_run_with_fault(endpoint: ProxmoxEndpoint, **values: object) -> SyncRun:
+    """The last run of an endpoint, which reports a fault in the configuration of Proxmox VE."""
+    return make_last_run(endpoint, messages=[FAULT], **values)
 
 
 def make_candidate(endpoint: ProxmoxEndpoint, run: SyncRun, vmid: int, vm: VirtualMachine) -> SyncChange:

@@ -12,6 +12,7 @@ from ..jobs import AlreadyRunningError
 from ..models import ProxmoxEndpoint, SyncRun
 from ..runs.maintenance import InMaintenanceError
 from ..runs.stored_plans import PlanNotApplicableError
+from ..ui.revert_state import next_sync_notice
 from ..wording import worded
 from . import serializers
 
@@ -19,7 +20,7 @@ __all__ = ('conflict_response', 'run_data', 'start_response')
 
 
 def start_response(request: Request, endpoint: ProxmoxEndpoint, start: Callable[[], SyncRun]) -> Response:
-    """The response to a request that starts a run."""
+    """The response to a request that starts a run. For a revert, `detail` says what the next automatic sync does."""
     if not endpoint.enabled:
         return conflict_response(_('{endpoint} is disabled. Enable it first.').format(endpoint=endpoint))
     try:
@@ -29,7 +30,9 @@ def start_response(request: Request, endpoint: ProxmoxEndpoint, start: Callable[
         return conflict_response(worded(error), run=running)
     except (PlanNotApplicableError, InMaintenanceError) as error:
         return conflict_response(worded(error))
-    return Response(run_data(run, request), status=status.HTTP_202_ACCEPTED)
+    notice = next_sync_notice(run)
+    detail = {'detail': notice} if notice else {}
+    return Response(run_data(run, request) | detail, status=status.HTTP_202_ACCEPTED)
 
 
 def conflict_response(detail: str, **more: object) -> Response:

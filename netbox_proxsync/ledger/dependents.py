@@ -10,23 +10,16 @@ from typing import cast
 from dcim.models import CableTermination
 from django.contrib.contenttypes.fields import GenericRelation
 from django.db import models
-from extras.models import CustomField
 from netbox.models import NetBoxModel
 
 from ..sync.kinds import KINDS, Owner, Removal
 from ..sync.state import Bound
 from ..sync.values import Pointer
-from .fields import pointer_to, read
+from .entered import entered_fields
+from .fields import pointer_to
 from .netbox_models import find
 
 __all__ = ('DependentFinder', 'blocking_dependents', 'dependents_of', 'describe')
-
-# Fields that users fill where this plugin writes nothing, or has not written anything.
-ENTERED = (
-    'description', 'comments', 'owner', 'tenant', 'role', 'platform', 'serial', 'dns_name', 'nat_inside',
-    'local_context_data', 'config_template', 'asset_tag', 'rack', 'location', 'face', 'oob_ip', 'latitude', 'longitude',
-    'virtual_chassis', 'label', 'wwn',
-)  # fmt: skip
 
 # Rows that NetBox or a reader adds to any object, and that mean nothing once it is deleted.
 TRACES = {
@@ -40,9 +33,6 @@ TRACES = {
     # What Proxmox VE reports of the guest: this plugin's own, and it does not need the virtual machine.
     'netbox_proxsync.proxmoxguest',
 }
-
-# Settings of an interface that only users make.
-MARKS = {'mgmt_only': 'the mark "management only"', 'mark_connected': 'the mark "connected"'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +115,7 @@ class DependentFinder:
         be deleted with it, and that this endpoint has not created.
         """
         if own := self.bound_to.get(pointer_to(instance)):
-            yield from entered_in(instance, own)
-        yield from (mark for name, mark in MARKS.items() if getattr(instance, name, False))
+            yield from (f'"{name}" of {describe(instance)}' for name in entered_fields(instance, own))
         for relation in relations_to(instance):
             bound = self.bound_to.get(pointer_to(relation.related))
             if bound is None or bound.unmanaged:
@@ -161,49 +150,6 @@ def is_chosen(bound: Bound, name: str, instance: NetBoxModel) -> bool:
     """Whether a user made a managed object refer to this one: the field is not a fact, nor as the sync wrote it."""
     owner = next((spec.owner for spec in KINDS[bound.kind].fields if spec.name == name), None)
     return owner is not Owner.FACT and bound.last.get(name) != pointer_to(instance)
-
-
-def entered_in(instance: NetBoxModel, bound: Bound) -> Iterator[str]:
-    """Texts that name the fields which a user has filled, or edited since this endpoint wrote them."""
-    for name in (
-        *edited_fields(instance, bound),
-        *filled_fields(instance, bound),
-        *filled_custom_fields(instance, bound),
-    ):
-        yield f'"{name}" of {describe(instance)}'
-
-
-def edited_fields(instance: NetBoxModel, bound: Bound) -> Iterator[str]:
-    """Editorial fields that do not hold what this endpoint wrote."""
-    for spec in KINDS[bound.kind].fields:
-        is_written = spec.owner is Owner.EDITORIAL and spec.name in bound.last
-        if is_written and read(instance, spec.name) != bound.last[spec.name]:
-            yield spec.name
-
-
-def filled_fields(instance: NetBoxModel, bound: Bound) -> Iterator[str]:
-    """Fields that this endpoint has not written and that are filled; 'tags' if the object has others than its."""
-    present = {field.name for field in instance._meta.get_fields()}
-    for name in ENTERED:
-        if name in present and name not in bound.last and getattr(instance, name):
-            yield name
-    if as_set(read(instance, 'tags')) - as_set(bound.last.get('tags')):
-        yield 'tags'
-
-
-def filled_custom_fields(instance: NetBoxModel, bound: Bound) -> Iterator[str]:
-    """Custom fields that this plugin does not write and that hold another value than their default."""
-    kind = KINDS[bound.kind]
-    written = {f'cf_{kind.stamp}', *(spec.name for spec in kind.fields)}
-    for field in CustomField.objects.get_for_model(type(instance)):
-        value = instance.custom_field_data.get(field.name)
-        if f'cf_{field.name}' not in written and value not in (None, '', [], field.default):
-            yield field.name
-
-
-def as_set(value: object) -> frozenset[object]:
-    """The value if it is a set, otherwise an empty set."""
-    return value if isinstance(value, frozenset) else frozenset()
 
 
 def relations_to(instance: NetBoxModel) -> Iterator[Relation]:

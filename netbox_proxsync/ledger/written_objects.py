@@ -19,13 +19,14 @@ from ..sync.kinds import KINDS, Kind
 from ..sync.reverting import Present
 from ..sync.values import Pointer, Ref, Shared, Value, decimal_text, plain_lines
 from .bindings import load_bindings
+from .dependents import describe
 from .fields import pointer_to, read_all
 from .netbox_models import model_named
 from .record_reader import attach_relations
 from .related_objects import RelatedObjects
 from .requirements import load_custom_fields
 
-__all__ = ('Written', 'load_written')
+__all__ = ('Written', 'created_shared_objects', 'load_written')
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,31 @@ def shared_objects(endpoint: ProxmoxEndpoint) -> dict[tuple[str, str, str], int]
         (model, within, name): pk
         for model, within, name, pk in rows.values_list('model', 'within', 'name', 'object_id')
     }
+
+
+def created_shared_objects(endpoint: ProxmoxEndpoint, request_id: UUID) -> list[str]:
+    """
+    The shared objects that a run has created and that still exist, as texts for display, as far as NetBox's change log
+    has entries of them: 'platform "Debian"'.
+
+    Args:
+        request_id: Of the run.
+    """
+    by_model: dict[str, set[int]] = defaultdict(set)
+    for name, pk in SharedObject.objects.filter(endpoint=endpoint).order_by().values_list('model', 'object_id'):
+        by_model[name].add(pk)
+    found = []
+    for name, pks in sorted(by_model.items()):
+        model = model_named(name)
+        created = ObjectChange.objects.filter(
+            request_id=request_id,
+            action='create',
+            changed_object_type=ContentType.objects.get_for_model(model),
+            changed_object_id__in=pks,
+        )
+        rows = model._base_manager.filter(pk__in=created.order_by().values('changed_object_id'))
+        found += sorted(describe(row) for row in rows)
+    return found
 
 
 def pointers_in(value: Value) -> Iterator[Pointer]:

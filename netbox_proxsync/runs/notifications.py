@@ -6,13 +6,17 @@ and it was not successful, for the users who have subscribed to its endpoint.
 from collections.abc import Iterable
 
 from core.events import JOB_COMPLETED, JOB_ERRORED, JOB_FAILED
+from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
+from django.utils.text import Truncator
+from django.utils.translation import override
 from extras.models import Notification, Subscription
+from users.models import User
 
 from ..choices import RunModeChoices, RunStatusChoices
-from ..models import SyncRun
-from ..models.users import AnyUser
+from ..models import SyncChange, SyncRun
+from ..models.run_reasons import reason_of
 
 __all__ = ('notify',)
 
@@ -23,6 +27,8 @@ EVENTS = {
     RunStatusChoices.CANCELED: JOB_FAILED,
     RunStatusChoices.FAILED: JOB_ERRORED,
 }
+# extras.Notification.object_repr
+REPR_LENGTH = 200
 UNSUCCESSFUL = (RunStatusChoices.ERRORS, RunStatusChoices.REFUSED, RunStatusChoices.FAILED)
 
 
@@ -33,10 +39,24 @@ def notify(run: SyncRun) -> None:
             # NetBox stores one for each user and object: the latest of an endpoint.
             of_object = {'object_type': ContentType.objects.get_for_model(shown), 'object_id': shown.pk}
             Notification.objects.filter(user=user, **of_object).delete()
-            Notification.objects.create(user=user, event_type=EVENTS[run.status], **of_object)
+            entry = Notification(
+                user=user, event_type=EVENTS[run.status], object_repr=text_for(user, shown, run), **of_object
+            )
+            # save() would replace the text by that of the object alone.
+            Notification.objects.bulk_create([entry])
 
 
-def recipients(run: SyncRun) -> Iterable[AnyUser]:
+def text_for(user: User, shown: Model, run: SyncRun) -> str:
+    """What NetBox displays of a notification, in the language of the user: why the run has not simply succeeded."""
+    with override(user.config.get('locale.language') or settings.LANGUAGE_CODE):
+        # Without permission to view runs, a user does not read what they report either.
+        changes = SyncChange.objects.restrict(user, 'view').filter(run=run)
+        reason = reason_of(run, changes) if shown == run else ''
+        text = f'{run.endpoint}: {reason}' if reason else str(shown)
+        return Truncator(text).chars(REPR_LENGTH)
+
+
+def recipients(run: SyncRun) -> Iterable[User]:
     if run.user is not None:
         return [run.user]
     if run.status not in UNSUCCESSFUL or repeats_failure(run):
@@ -54,7 +74,7 @@ def repeats_failure(run: SyncRun) -> bool:
     return previous is not None and previous.status == run.status
 
 
-def page_for(user: AnyUser, run: SyncRun) -> Model | None:
+def page_for(user: User, run: SyncRun) -> Model | None:
     """The object to which the notification links; None: the user may view neither the run nor its endpoint."""
     if user.has_perm('netbox_proxsync.view_syncrun', run):
         return run

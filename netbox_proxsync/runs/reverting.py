@@ -10,9 +10,9 @@ from ..choices import ChangeActionChoices, ChangeOutcomeChoices, RunModeChoices,
 from ..ledger.bindings import load_bindings
 from ..ledger.database import retried
 from ..ledger.revert_objects import RevertObjectWriter
-from ..ledger.written_objects import load_written
+from ..ledger.written_objects import created_shared_objects, load_written
 from ..models import SyncChange, SyncRun
-from ..proxmox.messages import Message, as_is, counted
+from ..proxmox.messages import Message, as_is, counted, joined
 from ..sync.changes import Change, Plan
 from ..sync.reverting import Left, Reversal, invert
 from ..sync.safety import why_unsafe_revert
@@ -26,6 +26,9 @@ __all__ = ('check_revertible', 'plan_revert', 'written_rows')
 
 # What these runs have written can be undone.
 WRITING_MODES = (*RunModeChoices.SYNCING, RunModeChoices.APPLY)
+
+# So many shared objects are named in one message.
+NAMES_SHOWN = 50
 
 
 def written_rows(run: SyncRun) -> QuerySet[SyncChange]:
@@ -93,6 +96,10 @@ def plan_revert(run: SyncRun, recorder: RunRecorder, watch: CancelWatch) -> Endi
     for batch in batched(left, ROWS_AT_ONCE):
         recorder.store_left([(each.change, each.reason) for each in batch])
     report(recorder, left, refusal)
+    retained = retried(
+        partial(created_shared_objects, run.endpoint, source.request_id), Message('reading the objects of NetBox')
+    )
+    report_retained(recorder, retained)
     return Ending(RunStatusChoices.COMPLETED)
 
 
@@ -107,6 +114,27 @@ def report(recorder: RunRecorder, left: list[Left], refusal: Message) -> None:
         recorder.warn('plan', text, Message('The reasons are at these changes.'))
     if refusal:
         recorder.warn('plan', refusal)
+
+
+def report_retained(recorder: RunRecorder, names: list[str]) -> None:
+    """
+    Record which shared objects remain that the run has created.
+
+    Args:
+        names: Of the objects, for display.
+    """
+    if not names:
+        return
+    shown = joined(names[:NAMES_SHOWN], ', ')
+    if len(names) > NAMES_SHOWN:
+        shown = Message('{names} and {number} more', names=shown, number=len(names) - NAMES_SHOWN)
+    recorder.warn(
+        'plan',
+        Message(
+            'The run created these objects, which a revert retains, because others may use them: {names}.', names=shown
+        ),
+        Message('Delete those in NetBox that are no longer used.'),
+    )
 
 
 def reversal_of(source: SyncRun) -> Reversal:

@@ -8,6 +8,7 @@ differences again.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from ..proxmox.messages import EMPTY, Message, joined
 from .changes import Action, Change, FieldChange
@@ -53,6 +54,11 @@ class Present:
     values: Mapping[Pointer, Mapping[str, Value]]
     existing: Collection[Pointer] = frozenset()
     deleted: Mapping[Pointer, Mapping[str, Value]] = field(default_factory=dict)
+
+    @cached_property
+    def bound_to(self) -> Mapping[Pointer, Bound]:
+        """The bindings by their objects."""
+        return {bound.pointer: bound for bound in self.bindings.values()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +157,7 @@ class Inverter:
         if now is None:
             return Left(inverse, GONE)
         if bound is None or bound.pointer != change.pointer:
-            return Left(inverse, UNBOUND)
+            return Left(inverse, self.why_unbound(change))
         if bound.unmanaged:
             return Left(inverse, UNMANAGED)
         if change.action is Action.CREATE:
@@ -256,6 +262,15 @@ class Inverter:
             for name, value in wants.items()
         )
         return replace(inverse, fields=fields, binding=wants)
+
+    def why_unbound(self, change: Change) -> Message:
+        """Why the object of a change has no binding under its key: another guest may have the VM ID."""
+        bound = self.present.bound_to.get(change.pointer) if change.pointer else None
+        if bound is None:
+            return UNBOUND
+        return Message(
+            'The VM ID was reused or changed since the run: the object is managed as {key} now.', key=bound.key
+        )
 
     def only_mac(self, interface: Pointer) -> Pointer | None:
         """The only MAC address of an interface that is created again; None if there are none or several."""

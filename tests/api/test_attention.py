@@ -10,13 +10,13 @@ from virtualization.models import VirtualMachine
 from netbox_proxsync.models import Decision, ProxmoxEndpoint, ProxmoxGuest, SyncChange
 
 from ..cases import (
-    FAULT,
     allow,
     make_address_conflict,
     make_candidate,
     make_clusters,
     make_endpoint,
     make_last_run,
+    make_run_with_fault,
 )
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +43,7 @@ def endpoint(machines):
 
 @pytest.fixture
 def run(endpoint):
-    return make_last_run(endpoint, messages=[FAULT])
+    return make_run_with_fault(endpoint)
 
 
 def test_it_lists_and_filters_with_as_many_queries_for_more_rows(endpoint, run, machines):

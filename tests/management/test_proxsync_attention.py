@@ -1,40 +1,34 @@
-import io
 import json
+from functools import partial
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from users.models import User
 from virtualization.models import VirtualMachine
 
 from netbox_proxsync.models import Decision, ProxmoxEndpoint, SyncChange
 
 from ..cases import (
-    FAULT,
     allow,
     make_address_conflict,
     make_candidate,
     make_clusters,
     make_endpoint,
-    make_last_run,
+    make_run_with_fault,
+    run_command,
 )
 
 pytestmark = pytest.mark.django_db
 
 
-def command(*arguments: str) -> tuple[int, str]:
-    out = io.StringIO()
-    try:
-        call_command('proxsync_attention', *arguments, stdout=out, stderr=out)
-    except SystemExit as stop:
-        return stop.code, out.getvalue()
-    return 0, out.getvalue()
+command = partial(run_command, 'proxsync_attention')
 
 
 @pytest.fixture
 def endpoint(db):
     cluster = make_clusters('lab')[0]
     endpoint = make_endpoint('Lab', cluster=cluster)
-    run = make_last_run(endpoint, messages=[FAULT])
+    run = make_run_with_fault(endpoint)
     make_candidate(endpoint, run, 100, VirtualMachine.objects.create(name='web', cluster=cluster))
     make_address_conflict(run, 101, '10.0.0.1')
     return endpoint

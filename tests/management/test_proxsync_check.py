@@ -2,6 +2,7 @@
 
 import io
 import json
+from functools import partial
 
 import pytest
 from core.models import ObjectChange
@@ -12,18 +13,12 @@ from virtualization.models import VirtualMachine
 from netbox_proxsync.crypto import Secret
 from netbox_proxsync.models import Binding, ProxmoxEndpoint
 
-from ..cases import MARKER, make_endpoint
+from ..cases import MARKER, make_endpoint, run_command
 
 pytestmark = pytest.mark.django_db
 
 
-def check(*arguments: str) -> tuple[int, str]:
-    out = io.StringIO()
-    try:
-        call_command('proxsync_check', *arguments, stdout=out, stderr=out)
-    except SystemExit as stop:
-        return stop.code, out.getvalue()
-    return 0, out.getvalue()
+check = partial(run_command, 'proxsync_check')
 
 
 def troubles(text: str) -> list[str]:

@@ -1,5 +1,5 @@
-import io
 import json
+from functools import partial
 
 import pytest
 from core.models import Job
@@ -10,6 +10,8 @@ from virtualization.models import VirtualMachine
 from netbox_proxsync.management.commands.proxsync_sync import Command
 from netbox_proxsync.models import ProxmoxEndpoint, SyncRun
 
+from ..cases import run_command
+
 pytestmark = pytest.mark.django_db
 
 
@@ -18,13 +20,7 @@ def endpoint(standin, make_endpoint):
     return make_endpoint(standin(nodes=1, vms=2, containers=1, seed=2))
 
 
-def command(*arguments: str) -> tuple[int, str]:
-    out = io.StringIO()
-    try:
-        call_command('proxsync_sync', *arguments, stdout=out, stderr=out)
-    except SystemExit as stop:
-        return stop.code, out.getvalue()
-    return 0, out.getvalue()
+command = partial(run_command, 'proxsync_sync')
 
 
 def test_preview_reports_that_changes_are_pending_and_writes_nothing(endpoint):

@@ -127,8 +127,13 @@ class TestRunEvents:
             'proxsync_failed',
         ]
         assert receiver.posted[0]['data']['run']['candidates'] == 2
-        assert receiver.posted[2]['data']['run']['refusal']
-        assert receiver.posted[3]['data']['run']['error']
+        runs = [posted['data']['run'] for posted in receiver.posted]
+        assert runs[0]['reason'] == '2 candidates: Virtual machine 2.'
+        assert runs[1]['reason'] == ''
+        assert runs[2]['refusal']
+        assert runs[2]['reason'].startswith(runs[2]['refusal'])
+        assert runs[3]['error']
+        assert runs[3]['reason'] == runs[3]['error']
 
     def test_a_preview_is_no_news(self, endpoint, sync, webhook, receiver, deliver):
         rule(webhook, ALL, ProxmoxEndpoint)

@@ -2,15 +2,19 @@
 
 import pytest
 from core.models import ObjectType
+from dcim.models import Device
 from django.test import Client
 from django.urls import reverse
 from extras.models import Notification, Subscription
 from users.models import ObjectPermission, User
+from virtualization.models import VirtualMachine
 
 from netbox_proxsync.jobs import SyncJob
-from netbox_proxsync.models import ProxmoxEndpoint, SyncRun
+from netbox_proxsync.models import ProxmoxEndpoint, SyncChange, SyncRun
 from netbox_proxsync.runs.cancellation import cancel
+from netbox_proxsync.runs.notifications import notify
 
+from ..cases import make_address_conflict, make_change, make_clusters, make_run
 from ..scenarios.test_sync import SMALL
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +59,48 @@ def test_of_a_failure_as_well(pve, endpoint, sync):
     pve.fail('/cluster/resources', 500)
     run = sync(endpoint, user=user)
     assert (run.status, reported(user)) == ('failed', [(run, 'job_errored')])
+
+
+def test_it_says_why_in_the_language_of_the_user(pve, endpoint, sync):
+    cluster = endpoint.cluster = make_clusters('lab')[0]
+    endpoint.save()
+    vmid = next(iter(pve.cluster.guests.values())).vmid
+    # Two records claim one VM ID.
+    for name in ('one', 'two'):
+        VirtualMachine.objects.create(name=name, cluster=cluster, custom_field_data={'vmid': vmid})
+    user = user_with('starter', SyncRun, SyncChange, VirtualMachine)
+    run = sync(endpoint, user=user)
+    assert (run.status, run.conflicts, run.candidates) == ('completed', 0, 2)
+    text = Notification.objects.get(user=user).object_repr
+    assert text == 'Lab: 2 candidates: Virtual machine 2.'
+    user.config.set('locale.language', 'de', commit=True)
+    pve.fail('/cluster/resources', 500)
+    run = sync(endpoint, user=User.objects.get(pk=user.pk))
+    text = Notification.objects.get(user=user, object_id=run.pk).object_repr
+    assert text.startswith('Lab: ')
+    assert '500' in text
+    assert text != f'Lab: {run.error}'
+
+
+def test_the_first_refusal_or_conflict_is_named_to_those_who_may_view_it(endpoint):
+    run = make_run(endpoint, counts={'ip': {'conflict': 1}, 'vm': {'update': 1}})
+    make_address_conflict(run, 150, '10.0.0.1')
+    seeing = user_with('seeing', SyncRun, SyncChange, VirtualMachine, Device)
+    other = user_with('other', SyncRun)
+
+    def told(user: User) -> str:
+        notify(SyncRun.objects.get(pk=run.pk))
+        return Notification.objects.get(user=user).object_repr
+
+    texts = []
+    for user in (seeing, other):
+        SyncRun.objects.update(user=user)
+        texts.append(told(user))
+    assert texts == ['Lab: 1 conflict: IP address 1. 10.0.0.1: Taken.', 'Lab: 1 conflict: IP address 1.']
+    make_change(run, 5, action='update', outcome='failed', label='web', message='The name is taken. ' * 20)
+    SyncRun.objects.update(user=seeing)
+    assert told(seeing).startswith('Lab: 1 conflict: IP address 1. web: The name is taken.')
+    assert len(told(seeing)) == 200
 
 
 def test_without_permission_to_view_runs_the_notification_links_to_the_endpoint(endpoint, sync):

@@ -5,6 +5,7 @@ from core.models import ObjectChange
 from dcim.models import Device, Interface, MACAddress, Site
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from extras.models import Tag
 from ipam.models import IPAddress
 from virtualization.models import Cluster, VirtualDisk, VirtualMachine, VMInterface
 
@@ -100,6 +101,13 @@ def test_a_first_sync_is_reverted_and_netbox_is_as_it_was_before(endpoint, sync)
     assert not left(planned)
     assert {change.action for change in planned.changes.all()} == {'delete'}
     assert planned.changes.filter(outcome='planned').count() == first.changes.filter(outcome='applied').count()
+    # Shared objects remain, and are named.
+    (retained,) = [each['message'] for each in planned.messages if 'which a revert retains' in each['message']]
+    created = ObjectChange.objects.filter(request_id=first.request_id, action='create')
+    shared = created.exclude(changed_object_type__model__in=[model._meta.model_name for model in WRITTEN])
+    assert {entry.changed_object_type.model for entry in shared} >= {'clustertype', 'devicerole', 'manufacturer'}
+    for entry in shared:
+        assert f'"{entry.object_repr}"' in retained
     # It is only planned. So much requires approval.
     assert contents() != before
     assert planned.refusal.startswith('This revert requires approval')
@@ -120,6 +128,51 @@ def test_a_first_sync_is_reverted_and_netbox_is_as_it_was_before(endpoint, sync)
     again = sync(endpoint)
     assert again.status == 'completed'
     assert again.counts == first.counts
+
+
+def test_shared_objects_that_the_run_has_not_created_or_that_were_deleted_are_not_named(pve, endpoint, sync):
+    sync(endpoint)
+    vmid = next(guest.vmid for guest in pve.cluster.guests.values())
+    pve.set_tags(vmid, *(f'day{number:02}' for number in range(53)))
+    second = sync(endpoint)
+    Tag.objects.get(name='day00').delete()
+    (text,) = [each['message'] for each in revert(second).messages if 'which a revert retains' in each['message']]
+    assert 'tag "day00"' not in text
+    assert text.count('tag "') == 50
+    assert text.endswith(' and 2 more.')
+    assert 'device role' not in text
+    Tag.objects.filter(name__startswith='day').delete()
+    assert not [each for each in revert(second).messages if 'which a revert retains' in each['message']]
+
+
+def test_a_machine_whose_vm_id_another_one_has_now_is_left_with_the_reason(pve, endpoint, sync):
+    first = sync(endpoint)
+    vmid = min(guest.vmid for guest in pve.cluster.guests.values() if guest.type == 'qemu')
+    key = f'qemu/{vmid}'
+    old = VirtualMachine.objects.get(pk=first.changes.get(kind='vm', key=key).object_id)
+    pve.reuse(vmid, name='another')
+    assert sync(endpoint).status == 'completed'
+    assert Binding.objects.get(kind='vm', object_id=old.pk).key == f'{key}#1'
+    found = left(revert(first))
+    for kind, part in (('vm', ''), ('interface', '/net0')):
+        reason = 'The VM ID was reused or changed since the run: the object is managed as {} now.'
+        assert found[kind, f'{key}{part}'] == reason.format(f'{key}#1{part}')
+
+
+def test_a_run_that_found_a_vm_id_reused_is_reverted_and_the_next_one_finds_the_same(pve, endpoint, sync):
+    sync(endpoint)
+    vmid = min(guest.vmid for guest in pve.cluster.guests.values() if guest.type == 'qemu')
+    before = contents()
+    pve.reuse(vmid, name='another')
+    second = sync(endpoint)
+    assert contents() != before
+    planned = revert(second)
+    assert not left(planned)
+    assert apply(planned).status == 'completed'
+    assert contents() == before
+    again = sync(endpoint)
+    assert (again.status, again.counts) == ('completed', second.counts)
+    assert VirtualMachine.objects.filter(name='another').count() == 1
 
 
 def test_a_day_of_changes_is_reverted(pve, endpoint, sync):

@@ -24,6 +24,7 @@ from ..cases import (
     make_endpoint,
     make_last_run,
     make_run,
+    make_run_with_fault,
 )
 from .test_dashboard import browser_of
 
@@ -69,7 +70,7 @@ def endpoint(cluster) -> ProxmoxEndpoint:
 
 def test_the_items_that_require_a_user_are_listed_with_the_most_urgent_first(endpoint, cluster):
     vm = VirtualMachine.objects.create(name='web', cluster=cluster)
-    run = make_last_run(endpoint, messages=[FAULT])
+    run = make_run_with_fault(endpoint)
     taken, maybe = make_address_conflict(run, 100, '10.0.0.1'), make_candidate(endpoint, run, 100, vm)
     rome, oslo, vienna = (make_endpoint(name) for name in ('Rome', 'Oslo', 'Vienna'))
     preview = make_last_run(rome, mode='preview', counts={'vm': {'create': 1}})
@@ -132,7 +133,7 @@ def test_the_last_run_that_has_read_a_guest_counts(endpoint, cluster):
 
 def test_decided_rows_are_not_listed(endpoint, cluster):
     vm, other = (VirtualMachine.objects.create(name=name, cluster=cluster) for name in ('web', 'db'))
-    run = make_last_run(endpoint, messages=[FAULT])
+    run = make_run_with_fault(endpoint)
     decided, ignored = make_candidate(endpoint, run, 100, vm), make_candidate(endpoint, run, 101, other)
     unmanaged = make_address_conflict(run, 102, '10.0.0.2')
     client = browser()
@@ -153,7 +154,7 @@ def test_decided_rows_are_not_listed(endpoint, cluster):
 
 def test_a_user_sees_and_counts_only_what_may_be_viewed(endpoint, cluster):
     vm, secret = (VirtualMachine.objects.create(name=name, cluster=cluster) for name in ('web', 'top-secret'))
-    run = make_last_run(endpoint, messages=[FAULT], status='completed_with_errors', error='NetBox said no.')
+    run = make_run_with_fault(endpoint, status='completed_with_errors', error='NetBox said no.')
     shown, hidden = make_candidate(endpoint, run, 100, vm), make_candidate(endpoint, run, 101, secret)
     far = make_endpoint('Far away')
     make_last_run(far, status='failed', guests=None, error='far: no route')
@@ -200,7 +201,7 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(endpoint, c
     for number in (1, 12):
         for _index in range(number):
             lab = make_endpoint(f'Lab {ProxmoxEndpoint.objects.count()}', cluster=None)
-            run = make_last_run(lab, messages=[FAULT])
+            run = make_run_with_fault(lab)
             vm = VirtualMachine.objects.create(name=f'{lab} vm', cluster=cluster)
             make_candidate(lab, run, 100, vm)
             make_address_conflict(run, 101, '10.0.0.1')
@@ -241,7 +242,7 @@ def test_candidates_are_linked_in_bulk_those_that_are_the_only_ones(endpoint, cl
 
 
 def test_guests_and_addresses_are_ignored_and_faults_acknowledged_in_bulk(endpoint, cluster):
-    run = make_last_run(endpoint, messages=[FAULT])
+    run = make_run_with_fault(endpoint)
     vm = VirtualMachine.objects.create(name='web', cluster=cluster)
     guest, address = make_candidate(endpoint, run, 100, vm), make_address_conflict(run, 101, '10.0.0.1')
     bound = make_address_conflict(run, 102, '10.0.0.2', unit='qemu/101', key='qemu/101/10.0.0.2')
@@ -266,7 +267,7 @@ def test_guests_and_addresses_are_ignored_and_faults_acknowledged_in_bulk(endpoi
 
 
 def test_the_buttons_of_a_row_need_no_confirmation(endpoint, cluster):
-    run = make_last_run(endpoint, messages=[FAULT])
+    run = make_run_with_fault(endpoint)
     vm = VirtualMachine.objects.create(name='web', cluster=cluster)
     change = make_candidate(endpoint, run, 100, vm)
     client = browser()

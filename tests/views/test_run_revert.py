@@ -1,14 +1,14 @@
 """The doors to the revert of a run: its page, REST and the command."""
 
-import io
 import json
 import re
 from datetime import timedelta
+from functools import partial
 from html import unescape
 
 import pytest
 from core.models import ObjectChange
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -17,7 +17,7 @@ from virtualization.models import VirtualMachine
 
 from netbox_proxsync.jobs import SyncJob
 from netbox_proxsync.models import ProxmoxEndpoint, SyncRun
-from tests.cases import allow, make_change, make_run
+from tests.cases import allow, make_change, make_run, run_command
 from tests.scenarios.synced import Stage, after_first_sync, run_job
 
 pytestmark = pytest.mark.django_db
@@ -180,20 +180,15 @@ def test_the_api_plans_a_revert_that_is_applied_like_a_preview(endpoint, first, 
     assert [row['id'] for row in Client().get(f'{RUNS}/?reverts_id={first.pk}', **credentials).json()['results']] == [
         data['id']
     ]
+    # There is no automatic sync that could write the values again.
+    assert 'detail' not in data
     again = Client().post(f'{RUNS}/{first.pk}/revert/', **credentials)
     assert (again.status_code, again.json()['run']['id']) == (409, data['id'])
 
 
 @after_first_sync
 def test_the_command_plans_a_revert_and_applies_it(endpoint, first):
-    def command(*arguments: str) -> tuple[int, str]:
-        out = io.StringIO()
-        try:
-            call_command('proxsync_sync', *arguments, stdout=out, stderr=out)
-        except SystemExit as stop:
-            return stop.code, out.getvalue()
-        return 0, out.getvalue()
-
+    command = partial(run_command, 'proxsync_sync')
     with pytest.raises(CommandError, match='12345 is not a run of the endpoint'):
         command('Lab', '--revert', '12345')
     with pytest.raises(CommandError, match='for one endpoint'):
@@ -209,6 +204,28 @@ def test_the_command_plans_a_revert_and_applies_it(endpoint, first):
     status, text = command('Lab', '--revert', str(first.pk))
     assert status == 1
     assert 'has reverted this run already' in text
+
+
+@after_first_sync
+def test_rest_and_the_command_say_how_to_prevent_that_the_next_sync_undoes_the_revert(endpoint, first, user):
+    for action in ('view', 'sync', 'change'):
+        allow(user, ProxmoxEndpoint, action)
+    allow(user, SyncRun, 'view')
+    credentials, at = header(user), f'/api/plugins/proxsync/endpoints/{endpoint.pk}/'
+    ProxmoxEndpoint.objects.update(sync_interval=60)
+    _status, text = run_command('proxsync_sync', 'Lab', '--revert', str(first.pk))
+    assert 'The next automatic sync of Lab writes the reverted values again' in text
+    assert f'set "paused_until" with PATCH {at}.' in text
+    planned = endpoint.runs.get(mode='revert')
+    data = Client().post(f'{RUNS}/{planned.pk}/apply/', **credentials).json()
+    assert f'set "paused_until" with PATCH {at}.' in data['detail']
+    # As it says.
+    until = (timezone.now() + timedelta(days=1)).isoformat()
+    assert Client().patch(at, json.dumps({'paused_until': until}), 'application/json', **credentials).status_code == 200
+    SyncRun.objects.filter(pk=data['id']).delete()
+    _status, text = run_command('proxsync_sync', 'Lab', '--apply', str(planned.pk), '--json')
+    result = json.loads(text.splitlines()[-1])['result']
+    assert result['detail'].startswith('Automatic syncs of Lab are paused until')
 
 
 @after_first_sync

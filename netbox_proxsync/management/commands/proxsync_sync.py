@@ -25,6 +25,7 @@ from netbox_proxsync.proxmox.errors import ProxmoxError
 from netbox_proxsync.runs.maintenance import InMaintenanceError
 from netbox_proxsync.runs.stored_plans import PlanNotApplicableError
 from netbox_proxsync.sync.values import decode, show
+from netbox_proxsync.ui.revert_state import next_sync_notice
 
 # As `terraform plan -detailed-exitcode`, so that scripts can distinguish "nothing to do" from "changes are pending".
 NOTHING_TO_DO = 0
@@ -256,6 +257,8 @@ class Command(BaseCommand):
             f'{counted(run.guests or 0, "guest")}, {counted(len(changes), "change")}, '
             f'{counted(run.calls, "API request")}, {took:.1f} s'
         )
+        if notice := next_sync_notice(run):
+            self.stdout.write(notice)
 
     def print_change(self, change: SyncChange) -> None:
         outcome = (
@@ -289,4 +292,5 @@ def result_json(run: SyncRun) -> dict[str, Any]:
     names = (
         'mode', 'status', 'branch', 'branch_id', 'error', 'refusal', 'guests', 'calls', 'timings', 'counts', 'messages',
     )  # fmt: skip
-    return {name: getattr(run, name) for name in names}
+    notice = next_sync_notice(run)
+    return {name: getattr(run, name) for name in names} | ({'detail': notice} if notice else {})

@@ -101,7 +101,7 @@ def test_a_port_that_a_user_marked_as_management_only_is_retained_when_its_nic_i
     Interface.objects.filter(pk=port('enp3s0').pk).update(mgmt_only=True)
     pve.remove_interface('pve1', 'enp3s0')
     (change,) = sync(lab).changes.all()
-    assert (change.action, 'management only' in change.reason) == ('conflict', True)
+    assert (change.action, '"mgmt_only" of interface' in change.reason) == ('conflict', True)
     assert port('enp3s0').mgmt_only
 
 
