@@ -106,9 +106,51 @@ def test_the_website_builds_without_warnings(tmp_path):
     pages = [page for entry in listed for page in _pages(entry)]
     assert sorted(pages) == [path.name for path in PAGES]
     assert (tmp_path / 'site/assets/icon.svg').exists()
-    assert 'class="mermaid"' in (tmp_path / 'site/concepts/index.html').read_text()
+    assert 'src="../assets/data-flow.svg"' in (tmp_path / 'site/concepts/index.html').read_text()
     assert 'src="../assets/guests-light.png"' in (tmp_path / 'site/guests/index.html').read_text()
     assert '4.7.x' in (tmp_path / 'site/compatibility/index.html').read_text()
+    assert loaded_from_other_hosts(tmp_path / 'site') == set()
+
+
+# What a browser requests without a click: sources, the links of the head, and the addresses in styles.
+LOADING = (
+    r'<(?:script|img|iframe|source|video|audio|embed|input|object)\b[^>]*?\s(?:src|srcset|data)=["\']?([^"\'\s>]+)',
+    r'<link\b(?![^>]*rel=["\']?(?:canonical|next|prev))[^>]*?\shref=["\']?([^"\'\s>]+)',
+    r'@import\s+["\']([^"\']+)',
+    r'url\(\s*["\']?([^"\')]+)',
+)
+# The marks on which the theme's script requests a diagram library or the stars of the repository.
+MARKS = ('class="mermaid"', 'data-md-component="source"')
+
+
+def loaded_from_other_hosts(site):
+    """What the pages and styles of the website would load from other hosts: (page, address or mark)."""
+    found = set()
+    for path in sorted([*site.rglob('*.html'), *site.rglob('*.css'), *site.rglob('*.svg')]):
+        text = path.read_text()
+        for address in (address for pattern in LOADING for address in re.findall(pattern, text)):
+            if re.match(r'(?:[a-z]+:)?//', address):
+                found.add((path.name, address))
+        found |= {(path.name, mark) for mark in MARKS if mark in text}
+    return found
+
+
+def test_what_a_website_loads_from_other_hosts(tmp_path):
+    (tmp_path / 'index.html').write_text(
+        '<link rel="canonical" href="https://a.example/"><link rel="stylesheet" href="https://b.example/x.css">'
+        '<a href="https://c.example/">C</a><script src="//d.example/x.js"></script><img alt="E" src="e.png">'
+        '<a data-md-component="source" href="https://f.example/">F</a><pre class="mermaid"></pre>'
+    )
+    (tmp_path / 'x.css').write_text('@import "https://g.example/g.css"; a { background: url(https://h.example/h.png) }')
+    (tmp_path / 'x.svg').write_text('<svg xmlns="http://www.w3.org/2000/svg"><path style="fill: url(#a)"/></svg>')
+    assert loaded_from_other_hosts(tmp_path) == {
+        ('index.html', 'https://b.example/x.css'),
+        ('index.html', '//d.example/x.js'),
+        ('index.html', 'data-md-component="source"'),
+        ('index.html', 'class="mermaid"'),
+        ('x.css', 'https://g.example/g.css'),
+        ('x.css', 'https://h.example/h.png'),
+    }
 
 
 def _pages(entry):

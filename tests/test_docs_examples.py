@@ -280,10 +280,9 @@ def test_a_field_policy_is_accepted(block):
     assert clean_policy(parse_policy(block.text))
 
 
-# Neither run nor compared: a table that pveum prints, a list of requirements, an image of others, and diagrams, which
-# the test of the website draws.
+# Neither run nor compared: a table that pveum prints, a list of requirements, and an image of others.
 FOR_READING = {
-    ('', '┌─'), ('', 'netbox-proxsync\n'), ('dockerfile', 'FROM netboxcommunity/'), ('mermaid', 'flowchart '),
+    ('', '┌─'), ('', 'netbox-proxsync\n'), ('dockerfile', 'FROM netboxcommunity/'),
 }  # fmt: skip
 
 
