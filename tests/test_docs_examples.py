@@ -281,7 +281,9 @@ def test_a_field_policy_is_accepted(block):
 
 
 # Neither run nor compared: a table that pveum prints, a list of requirements, and an image of others.
-FOR_READING = {('', '┌─'), ('', 'netbox-proxsync\n'), ('dockerfile', 'FROM netboxcommunity/')}
+FOR_READING = {
+    ('', '┌─'), ('', 'netbox-proxsync\n'), ('dockerfile', 'FROM netboxcommunity/'),
+}  # fmt: skip
 
 
 def test_every_block_is_checked():

@@ -218,7 +218,7 @@ class Access:
     ) -> Message | None:
         if not self.covers(path, *privileges):
             return Message(
-                'The token does not see all {what}: it lacks {privilege} on {path}.',
+                'Incomplete list ({what}): the token lacks {privilege} on {path}.',
                 what=what,
                 privilege=privileges[0],
                 path=path,
@@ -228,14 +228,14 @@ class Access:
             revoked = [below for below in revoked if not f'{below}/'.startswith(f'{besides}/')]
         if revoked:
             return Message(
-                'The token does not see all {what}: {privilege} is taken away on {paths}.',
+                'Incomplete list ({what}): {privilege} is taken away from the token on {paths}.',
                 what=what,
                 privilege=privileges[0],
                 paths=joined(revoked, ', '),
             )
         if self.acl_paths is None:
             return Message(
-                'Unable to determine whether the token can see all {what}: it cannot read the access control list.',
+                'Possibly incomplete list ({what}): the token cannot read the access control list.',
                 what=what,
             )
         return None

@@ -114,8 +114,8 @@ def _report(client: ProxmoxClient, history: TokenHistory, ssh: Reading[SSHSettin
     version = client.version()
     permissions, acl = ask(client, 'access', 'permissions'), ask(client, 'access', 'acl')
     status_answer, resources_answer = ask(client, 'cluster', 'status'), ask(client, 'cluster', 'resources')
-    status = understand(Message('the status of the cluster'), ClusterStatus.parse, status_answer)
-    resources = understand(Message('the list of guests and nodes'), Resources.parse, resources_answer)
+    status = understand(Message('status of the cluster'), ClusterStatus.parse, status_answer)
+    resources = understand(Message('list of guests and nodes'), Resources.parse, resources_answer)
     checks = [
         Check(
             label=Message('Connection'),

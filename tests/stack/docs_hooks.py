@@ -24,3 +24,18 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Insert the files of the repository, and adapt the links."""
     text = page_text(page.file.src_uri, markdown, f'{config.repo_url.rstrip("/")}/blob/main')
     return text.replace('](../assets/', '](assets/')
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Remove what loads data of other hosts from a page."""
+    return _without_requests(output)
+
+
+def on_post_template(output_content: str, *, template_name: str, config: MkDocsConfig) -> str:
+    """Remove what loads data of other hosts from a page of the theme, such as 404.html."""
+    return _without_requests(output_content)
+
+
+def _without_requests(html: str) -> str:
+    """Remove the mark by which the theme's script requests the stars of the repository from its host."""
+    return html.replace(' data-md-component="source"', '')

@@ -97,8 +97,8 @@ def demo() -> None:
         run.refresh_from_db()
     if run.status != RunStatusChoices.COMPLETED:
         sys.exit(f'The sync {run.get_status_display().lower()}: {run.error}')
-    counts = [f'{kind} {action} {count}' for kind, actions in run.counts.items() for action, count in actions.items()]
-    print(f'Synced {run.guests} guests: {", ".join(counts)}.')
+    changes = sum(sum(actions.values()) for actions in run.counts.values())
+    print(f'Read {run.guests} guests in Proxmox VE, and made {changes} changes in NetBox.')
 
 
 if __name__ == '__main__':

@@ -34,7 +34,7 @@ def parse_node_facts(data: Any) -> NodeFacts:
 
 def parse_certificates(data: Any) -> tuple[Certificate, ...]:
     """Parse the certificates, sorted by file name. Raises ParseError if the answer is not a list of files."""
-    return tuple(sorted(parse_rows(data, Message('certificates'), _certificate), key=lambda found: found.filename))
+    return tuple(sorted(parse_rows(data, _certificate), key=lambda found: found.filename))
 
 
 def certificate_served(certificates: tuple[Certificate, ...]) -> Certificate | None:

@@ -41,7 +41,7 @@ def parse_interfaces(data: Any) -> tuple[NodeInterface, ...]:
     Raises:
         ParseError: The answer is not a list of interfaces with unique names.
     """
-    found = sorted(parse_rows(data, Message('interfaces'), _interface), key=lambda interface: interface.name)
+    found = sorted(parse_rows(data, _interface), key=lambda interface: interface.name)
     for first, second in pairwise(found):
         if first.name == second.name:
             raise ParseError(Message('interface {name} is listed twice', name=first.name[:40]))

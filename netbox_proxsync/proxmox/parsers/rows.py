@@ -15,23 +15,20 @@ type Row = Mapping[str, Any]
 SEPARATORS = re.compile(r'[;,\s\0]+')
 
 
-def parse_rows[T](data: object, what: Message, parse: Callable[[Row], T]) -> tuple[T, ...]:
+def parse_rows[T](data: object, parse: Callable[[Row], T]) -> tuple[T, ...]:
     """
     Parse every row of a list, in the order of the answer (which is random on a real server).
-
-    Args:
-        what: The name of the list for error messages.
 
     Raises:
         ParseError: The answer is not a list, or a row cannot be read: a shorter list must never pass for a complete
             one.
     """
     if not isinstance(data, list):
-        raise ParseError(Message('The list of {what} is not a list', what=what))
+        raise ParseError(Message('The response is not a list'))
     parsed = []
     for row in data:
         if not isinstance(row, dict):
-            raise ParseError(Message('The list of {what} contains an invalid row', what=what))
+            raise ParseError(Message('The list contains an invalid row'))
         parsed.append(parse(row))
     return tuple(parsed)
 

@@ -16,14 +16,14 @@ TAGS = range(1, 2**24)
 
 def parse_zones(data: Any) -> dict[str, Reading[str | None]]:
     """Return {zone: type}. Raises ParseError if the answer is not a list of zones with names."""
-    return dict(parse_rows(data, Message('SDN zones'), lambda row: (_name(row, 'zone'), reading(word, row, 'type'))))
+    return dict(parse_rows(data, lambda row: (_name(row, 'zone'), reading(word, row, 'type'))))
 
 
 def parse_vnets(data: Any, zones: Mapping[str, Reading[str | None]]) -> tuple[Vnet, ...]:
     """
     Parse the networks, sorted by name. Raises ParseError if the answer is not a list of networks with names.
     """
-    vnets = parse_rows(data, Message('virtual networks'), lambda row: _vnet(row, zones))
+    vnets = parse_rows(data, lambda row: _vnet(row, zones))
     return tuple(sorted(vnets, key=lambda vnet: vnet.name))
 
 

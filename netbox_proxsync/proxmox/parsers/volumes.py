@@ -20,7 +20,7 @@ def parse_volume_sizes(data: Any) -> dict[str, int]:
     Raises:
         ParseError: The answer is not a list of rows.
     """
-    return {volume: size for volume, size in parse_rows(data, Message('volumes'), _volume) if volume and size}
+    return {volume: size for volume, size in parse_rows(data, _volume) if volume and size}
 
 
 def parse_not_backed_up(data: Any) -> frozenset[int]:
@@ -30,7 +30,7 @@ def parse_not_backed_up(data: Any) -> frozenset[int]:
     Raises:
         ParseError: The answer is not a list of guests with ids.
     """
-    return frozenset(parse_rows(data, Message('guests without backup'), _vmid))
+    return frozenset(parse_rows(data, _vmid))
 
 
 def _volume(row: Row) -> tuple[str | None, int | None]:

@@ -33,7 +33,7 @@ def understand[T](what: Message, parse: Callable[[Any], T], answer: Any) -> Read
     Return the parsed answer of a call, or Unreadable if it is an error or cannot be parsed.
 
     Args:
-        what: The name of the data for the reason, e.g. 'the list of guests and nodes'.
+        what: The name of the data for the reason, which has it in parentheses, e.g. 'list of guests and nodes'.
         parse: Raises ParseError if the data are invalid.
         answer: The result of `ask`.
     """
@@ -43,5 +43,5 @@ def understand[T](what: Message, parse: Callable[[Any], T], answer: Any) -> Read
         return parse(answer)
     except ParseError as error:
         return Unreadable(
-            Message('Proxmox VE returned an invalid response for {what}: {problem}.', what=what, problem=phrase(error))
+            Message('Proxmox VE returned an invalid response ({what}): {problem}.', what=what, problem=phrase(error))
         )

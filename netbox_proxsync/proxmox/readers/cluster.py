@@ -77,14 +77,14 @@ def read_cluster(
     for _future in completed(client, futures.values()):
         pass
     answers = {name: future.result() for name, future in futures.items()}
-    resources = understand(Message('the list of guests and nodes'), Resources.parse, answers['resources'])
+    resources = understand(Message('list of guests and nodes'), Resources.parse, answers['resources'])
     if isinstance(resources, Unreadable):
         error = answers['resources']
         raise error if isinstance(error, ProxmoxError) else ProxmoxError(resources.reason)
-    status = understand(Message('the status of the cluster'), ClusterStatus.parse, answers['status'])
+    status = understand(Message('status of the cluster'), ClusterStatus.parse, answers['status'])
     if isinstance(status, Unreadable):
         status = ClusterStatus.unreadable(status.reason)
-    tag_style = understand(Message('the options of the datacenter'), parse_tag_style, answers['options'])
+    tag_style = understand(Message('options of the datacenter'), parse_tag_style, answers['options'])
     nodes, undecided = merge_nodes(resources, status)
     client.add_members(_members(status, answers.get('nodes')))
     before = _access(client.connection.token_id, answers['permissions'], answers['acl'], notices)
@@ -100,13 +100,13 @@ def read_cluster(
 
 
 def _access(token_id: str, permissions: Any, acl: Any, notices: NoticeCollector) -> Reading[Access]:
-    access = understand(Message("the token's privileges"), lambda answer: Access.parse(token_id, answer), permissions)
+    access = understand(Message('privileges of the token'), lambda answer: Access.parse(token_id, answer), permissions)
     if isinstance(access, Unreadable):
         return access
     if isinstance(acl, ProxmoxError):
         notices.add('token', acl.message, acl.remedy)
         return access
-    whole = understand(Message('the access control list'), access.with_acl, acl)
+    whole = understand(Message('access control list'), access.with_acl, acl)
     if isinstance(whole, Unreadable):
         notices.add('token', whole.reason)
         return access

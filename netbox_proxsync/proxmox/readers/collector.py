@@ -166,7 +166,7 @@ def _read_vanished_again(
     if not vanished:
         return guest_readings
     answer = ask(client, 'cluster', 'resources')
-    again = understand(Message('the list of guests and nodes'), Resources.parse, answer)
+    again = understand(Message('list of guests and nodes'), Resources.parse, answer)
     if isinstance(again, Unreadable):
         notices.add(
             'guests',

@@ -75,6 +75,6 @@ class SizeReader:
             if key not in self._sizes:
                 answer = ask(self.client, 'nodes', node, 'storage', storage, 'content')
                 self._sizes[key] = understand(
-                    Message('the volumes on storage {storage}', storage=storage), parse_volume_sizes, answer
+                    Message('volumes on storage {storage}', storage=storage), parse_volume_sizes, answer
                 )
             return self._sizes[key]

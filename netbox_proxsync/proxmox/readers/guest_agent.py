@@ -115,7 +115,7 @@ class RuntimeReader:
             if isinstance(error, APIError) and error.not_implemented:
                 self._container_call_exists = False
                 raise _no_container_call() from None
-            raise unreadable_error(Message('its addresses'), row, error) from None
+            raise unreadable_error(Message('addresses'), row, error) from None
         self._container_call_exists = True
         if data is None:
             raise UnreadableError(Message('The container is not running.'))  # stopped since the list was read
@@ -176,7 +176,7 @@ def _agent_error(row: GuestRow, error: ProxmoxError) -> UnreadableError:
             ),
         )
     if not isinstance(error, APIError) or error.status != 500 or error.guest_not_there:
-        return unreadable_error(Message('its guest agent'), row, error)
+        return unreadable_error(Message('guest agent'), row, error)
     words = error.reason.rstrip('.')
     if words.endswith('is not running') and 'agent' not in words:
         return UnreadableError(Message('The virtual machine is not running.'))  # stopped since the list was read

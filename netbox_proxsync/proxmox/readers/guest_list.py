@@ -69,8 +69,8 @@ def read_guest_list(client: ProxmoxClient) -> GuestList:
     """
     client.version()
     # Before the list: a guest on a node that was online a moment ago is read again by the run that follows.
-    status = _understood(Message('the status of the cluster'), ask(client, 'cluster', 'status'), ClusterStatus.parse)
-    rows = _understood(Message('the list of guests'), ask(client, 'cluster', 'resources', type='vm'), _rows)
+    status = _understood(Message('status of the cluster'), ask(client, 'cluster', 'status'), ClusterStatus.parse)
+    rows = _understood(Message('list of guests'), ask(client, 'cluster', 'resources', type='vm'), _rows)
     online = frozenset(name for name, (is_online, _address) in status.nodes.items() if is_online)
     listed = [guest for row in rows if (guest := _listed(row))]
     number = Counter(guest.vmid for guest in listed)

@@ -121,7 +121,7 @@ class GuestReader:
         try:
             config = self._config(row)
         except APIError as error:
-            reading = self._unreadable_guest(row, unreadable_error(Message('its configuration'), row, error))
+            reading = self._unreadable_guest(row, unreadable_error(Message('configuration'), row, error))
             return replace(reading, vanished=error.guest_not_there)
         config = self.sizes.complete(row, config)
         problems = list(_config_problems(config))
@@ -196,7 +196,7 @@ class GuestReader:
             raise
         except ProxmoxError as error:
             self._note_failure(row.node, error)
-            raise unreadable_error(Message('its configuration'), row, error) from None
+            raise unreadable_error(Message('configuration'), row, error) from None
         self._timeouts.pop(row.node, None)
         try:
             # Every complete configuration has a digest. One without it must not pass for a guest without NICs and

@@ -127,9 +127,7 @@ class InfrastructureReader:
         answers = {name: future.result() for name, future in self._cluster.items()}
         return Infrastructure(
             vnets=self._vnets(answers['vnets'], answers['zones']),
-            not_backed_up=self._cluster_part(
-                Message('which guests no backup covers'), parse_not_backed_up, answers['backup']
-            ),
+            not_backed_up=self._cluster_part(Message('guests without backup'), parse_not_backed_up, answers['backup']),
             nodes={name: self._node(name, reason) for name, reason in self._nodes.items()},
         )
 
@@ -155,17 +153,17 @@ class InfrastructureReader:
     def _vnets(self, vnets: Any, zones: Any) -> Reading[tuple[Vnet, ...]]:
         if isinstance(vnets, APIError) and vnets.not_implemented:
             return ()  # a node of Proxmox VE 7 without the package libpve-network-perl has no SDN
-        known_zones = self._cluster_part(Message('the zones of SDN'), parse_zones, zones)
+        known_zones = self._cluster_part(Message('zones of SDN'), parse_zones, zones)
         if isinstance(known_zones, Unreadable):
             return known_zones  # the zone determines whether a tag is a VLAN id or a VNI
         found = self._listed(
-            Message('the virtual networks of SDN'),
+            Message('virtual networks of SDN'),
             lambda data: parse_vnets(data, known_zones),
             vnets,
             lambda access: access.vnets_hidden(self.version),
         )
         for vnet in found if known(found) else ():
-            self._note_unreadable(Message('the virtual network {name}', name=vnet.name), CORRECT_SDN, vnet)
+            self._note_unreadable(Message('virtual network {name}', name=vnet.name), CORRECT_SDN, vnet)
         return found
 
     def _listed[T](
@@ -180,7 +178,7 @@ class InfrastructureReader:
         if isinstance(self.access, Unreadable):
             return Unreadable(
                 Message(
-                    'Unable to determine whether the token can see all of {what}: {reason}',
+                    'Possibly incomplete data ({what}): {reason}',
                     what=what,
                     reason=self.access.reason,
                 )
@@ -207,27 +205,25 @@ class InfrastructureReader:
         )
 
     def _read_facts(self, name: str) -> Reading[NodeFacts]:
-        found = self._part(name, 'status', Message('the status'), parse_node_facts)
+        found = self._part(name, 'status', Message('status'), parse_node_facts)
         if known(found):
-            self._note_unreadable(Message('the status'), EMPTY, found, name)
+            self._note_unreadable(Message('status'), EMPTY, found, name)
         return found
 
     def _read_certificates(self, name: str) -> Reading[tuple[Certificate, ...]]:
-        found = self._part(name, 'certificates', Message('the certificates'), parse_certificates)
+        found = self._part(name, 'certificates', Message('certificates'), parse_certificates)
         served = certificate_served(found) if known(found) else None
         if served is not None:
             self._certificates[name] = served
         for certificate in found if known(found) else ():
-            self._note_unreadable(
-                Message('the certificate {name}', name=certificate.filename), EMPTY, certificate, name
-            )
+            self._note_unreadable(Message('certificate {name}', name=certificate.filename), EMPTY, certificate, name)
         return found
 
     def _interfaces(self, name: str) -> Reading[tuple[NodeInterface, ...]]:
         document = self._asked[name, 'network'].result()
         if isinstance(document, ProxmoxError):
-            return self._part(name, 'network', Message('the network'), parse_interfaces)
-        reading = self._understood(name, Message('the network'), parse_interfaces, document['data'])
+            return self._part(name, 'network', Message('network'), parse_interfaces)
+        reading = self._understood(name, Message('network'), parse_interfaces, document['data'])
         if document.get('changes'):
             unapplied = Message(
                 'The network of {nodes} has changes that are not applied, so the running configuration is not known.',
@@ -240,11 +236,11 @@ class InfrastructureReader:
                     name=name,
                 )
             )
-        hidden = self._hidden(Message('the network'), lambda access: access.interfaces_hidden(self.version))
+        hidden = self._hidden(Message('network'), lambda access: access.interfaces_hidden(self.version))
         if known(reading) and hidden is None:
             for interface in reading:
                 self._note_unreadable(
-                    Message('the interface {name}', name=interface.name), CORRECT_NETWORK, interface, name
+                    Message('interface {name}', name=interface.name), CORRECT_NETWORK, interface, name
                 )
         return reading if isinstance(reading, Unreadable) or hidden is None else hidden
 
@@ -254,14 +250,14 @@ class InfrastructureReader:
         return self._understood(name, what, parse, self._asked[name, call].result())
 
     def _understood[T](self, name: str, what: Message, parse: Callable[[Any], T], answer: Any) -> Reading[T]:
-        reading = understand(Message('{what} of node {node}', what=what, node=name), parse, answer)
+        reading = understand(Message('node {node}: {what}', what=what, node=name), parse, answer)
         if isinstance(answer, NodeUnreachableError):
             self.failed_nodes[name] = Message(
                 'Node {node} stopped answering: Proxmox VE reports "{words}".', node=name, words=answer.words
             )
         elif isinstance(answer, APIError):
             refused = Message(
-                'Proxmox VE could not return {what} of {nodes} ({reason}).',
+                'Proxmox VE reported an error ({nodes}: {what}): {reason}.',
                 what=what,
                 nodes=NODES,
                 reason=answer.reason,
@@ -285,10 +281,10 @@ class InfrastructureReader:
     ) -> None:
         """Note the values of a part that could not be read."""
         if node:
-            what = Message('{what} of {nodes}', what=what, nodes=NODES)
+            what = Message('{nodes}: {what}', what=what, nodes=NODES)
         for reason in unreadable_values(part):
             message = Message(
-                'A value of {what} could not be read and is left unchanged in NetBox: {reason}',
+                'A value could not be read and is left unchanged in NetBox ({what}): {reason}',
                 what=what,
                 reason=reason,
             )

@@ -40,7 +40,7 @@ def unreadable_error(what: Message, row: GuestRow, error: ProxmoxError) -> Unrea
     Return the error for a failed call about a guest.
 
     Args:
-        what: What was read, e.g. 'its configuration'.
+        what: The name of what was read, which the texts have in parentheses, e.g. 'configuration'.
 
     Raises:
         ProxmoxError: The error itself, if it is `fatal`.
@@ -48,14 +48,12 @@ def unreadable_error(what: Message, row: GuestRow, error: ProxmoxError) -> Unrea
     if error.fatal:
         raise error
     if isinstance(error, PermissionDeniedError):
-        problem = GuestProblem(
-            what=Message('The token does not have permission to read {what}', what=what), remedy=error.remedy
-        )
+        problem = GuestProblem(what=Message('The token has no permission ({what})', what=what), remedy=error.remedy)
         if not error.privilege:
-            return UnreadableError(Message('The token does not have permission to read {what}.', what=what), problem)
+            return UnreadableError(Message('The token has no permission ({what}).', what=what), problem)
         return UnreadableError(
             Message(
-                'The token does not have permission to read {what} ({privilege} on {path}).',
+                'The token has no permission ({what}): it lacks {privilege} on {path}.',
                 what=what,
                 privilege=error.privilege,
                 path=error.path,
@@ -67,7 +65,7 @@ def unreadable_error(what: Message, row: GuestRow, error: ProxmoxError) -> Unrea
     if isinstance(error, CallTimeoutError):
         return UnreadableError(
             error.message,
-            GuestProblem(what=Message('Proxmox VE did not return {what} in time', what=what), remedy=error.remedy),
+            GuestProblem(what=Message('Proxmox VE did not respond in time ({what})', what=what), remedy=error.remedy),
         )
     if isinstance(error, APIError) and error.guest_not_there:
         return UnreadableError(
@@ -76,10 +74,10 @@ def unreadable_error(what: Message, row: GuestRow, error: ProxmoxError) -> Unrea
     if isinstance(error, APIError):
         # The same text for all guests, so that they share one notice.
         words = re.sub(rf'(?<![0-9]){row.vmid}(?![0-9])', VMID, error.reason)
-        problem = GuestProblem(what=Message('Proxmox VE could not read {what} ({words})', what=what, words=words))
+        problem = GuestProblem(what=Message('Proxmox VE reported an error ({what}): {words}', what=what, words=words))
         return UnreadableError(
-            Message('Proxmox VE could not read {what}: {reason}.', what=what, reason=error.reason), problem
+            Message('Proxmox VE reported an error ({what}): {reason}.', what=what, reason=error.reason), problem
         )
     return UnreadableError(
-        error.message, GuestProblem(what=Message('Proxmox VE returned an invalid response for {what}', what=what))
+        error.message, GuestProblem(what=Message('Proxmox VE returned an invalid response ({what})', what=what))
     )

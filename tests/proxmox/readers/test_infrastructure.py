@@ -272,7 +272,9 @@ class TestTroubles:
         assert is_unknown(next(vnet for vnet in inventory.vnets if vnet.name == 'web').vlan_id, 'tag')
         (notice,) = inventory.warnings
         assert (notice.subject, notice.remedy) == ('cluster', 'Correct it in Proxmox VE (Datacenter > SDN).')
-        assert 'A value of the virtual network web could not be read' in notice.message
+        assert notice.message.startswith(
+            'A value could not be read and is left unchanged in NetBox (virtual network web): '
+        )
 
     def test_one_virtual_network_hidden_from_the_token(self, pve):
         pve.revoke('SDN.*', '/sdn/zones/dc/web')
@@ -334,7 +336,7 @@ class TestCertificates:
         inventory = read(pve, options=NODES)
         assert all(is_unknown(found.expires, 'notafter') for found in node_of(inventory, 'pve2').certificates)
         assert {notice.subject for notice in inventory.warnings} == {'node/pve2'}
-        assert 'A value of the certificate pve-ssl.pem of node pve2 could not be read' in messages(inventory)
+        assert 'left unchanged in NetBox (node pve2: certificate pve-ssl.pem): ' in messages(inventory)
 
     def test_not_asked_for(self, pve):
         pve.expire_certificate('pve2', -3)
