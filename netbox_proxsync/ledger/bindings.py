@@ -1,11 +1,12 @@
 """Reads the bindings of an endpoint as plain data, and updates and deletes them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from sys import intern
 from typing import Any, NamedTuple
 
 from django.contrib.contenttypes.models import ContentType
+from django.db.models import QuerySet
 
 from .. import branching
 from ..models import Binding, ProxmoxEndpoint
@@ -16,7 +17,8 @@ from .netbox_models import model_named
 from .object_loading import rows_of
 
 __all__ = (
-    'BindingRow', 'bound_from', 'content_types', 'dangling', 'delete_bindings', 'load_bindings', 'store_values',
+    'BindingRow', 'bound_from', 'bound_in', 'content_types', 'dangling', 'delete_bindings', 'load_bindings',
+    'store_values',
 )  # fmt: skip
 
 
@@ -39,11 +41,16 @@ class BindingRow(NamedTuple):
 
 def load_bindings(endpoint: ProxmoxEndpoint) -> dict[tuple[str, str], Bound]:
     """The bindings of an endpoint by (kind, key), in this order, in one query."""
-    types = content_types()
     # PostgreSQL takes longer to sort them.
-    rows = rows_of(Binding.objects.filter(endpoint=endpoint).order_by(), BindingRow._fields)
-    found = {(row.kind, row.key): bound_from(row, types) for row in map(BindingRow._make, rows)}
+    found = {(bound.kind, bound.key): bound for bound in bound_in(Binding.objects.filter(endpoint=endpoint))}
     return {identity: found[identity] for identity in sorted(found)}
+
+
+def bound_in(bindings: QuerySet[Binding]) -> Iterator[Bound]:
+    """Bindings as plain data, in any order."""
+    types = content_types()
+    rows = rows_of(bindings.order_by(), BindingRow._fields)
+    return (bound_from(row, types) for row in map(BindingRow._make, rows))
 
 
 class ModelNames(dict[int, str]):

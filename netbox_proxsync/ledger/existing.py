@@ -41,7 +41,7 @@ def load(
         fields: As `custom_fields.stored_fields` returns them; None: load them.
     """
     related = RelatedObjects()
-    related.add(each for each in (endpoint.site, endpoint.vlan_group) if each)
+    related.add(each for each in (endpoint.site, endpoint.vlan_group, endpoint.vrf) if each)
     bindings = load_bindings(endpoint)
     bound_to = {bound.pointer: bound for bound in bindings.values()}
     newcomers = new_guests(desired.items, bindings)

@@ -17,7 +17,7 @@ from taggit.managers import TaggableManager
 
 from ..sync.values import Pointer, Value, decimal_text, plain_lines
 
-__all__ = ('is_set', 'keep_pointers', 'pointer_to', 'read', 'read_all', 'write')
+__all__ = ('is_set', 'keep_pointers', 'label_of', 'pointer_to', 'read', 'read_all', 'write')
 
 CUSTOM = 'cf_'
 # Where `keep_pointers` keeps the pointer to an object.
@@ -27,7 +27,13 @@ POINTER = '_proxsync_pointer'
 def pointer_to(instance: models.Model) -> Pointer:
     """A pointer to an object, with the label that NetBox shows."""
     kept: Pointer | None = instance.__dict__.get(POINTER)
-    return kept or Pointer(instance._meta.label_lower, instance.pk, str(instance))
+    return kept or Pointer(label_of(type(instance)), instance.pk, str(instance))
+
+
+@cache
+def label_of(model: type[models.Model]) -> str:
+    """The name of a model, as 'app_label.model_name': the same text each time, of which Django makes another one."""
+    return model._meta.label_lower
 
 
 def keep_pointers(instances: Iterable[models.Model]) -> None:
@@ -134,7 +140,7 @@ def foreign_pointer(instance: models.Model, field: 'models.ForeignKey[Any, Any]'
     if pk is None:
         return None
     related = field.get_cached_value(instance, default=None)
-    return Pointer(field.related_model._meta.label_lower, pk) if related is None else pointer_to(related)
+    return Pointer(label_of(field.related_model), pk) if related is None else pointer_to(related)
 
 
 def generic_pointer(instance: models.Model, field: GenericForeignKey) -> Pointer | None:

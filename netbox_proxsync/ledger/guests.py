@@ -19,12 +19,14 @@ from ..proxmox.inventory import Guest, GuestType, known
 from ..sync.guest_details import details_of
 from ..sync.guest_states import IGNORED, GuestState, GuestStates, LaterGuestStates, State
 from ..wording import columns_of
+from .object_loading import decoded, load_objects
 from .query_cache import query_cached
 from .row_fingerprints import RowFingerprints
 
-__all__ = ('GuestRecorder', 'GuestStateRecorder')
+__all__ = ('GuestRecorder', 'GuestStateRecorder', 'load_rows')
 
 BATCH = 1000
+DETAILS = 'details'
 WRITTEN = (
     'name', 'node', 'status', 'tags', 'template', 'state', 'reason', 'reason_source', 'virtual_machine_id',
     'candidate_ids', 'details', 'seen_until', 'known_until', 'row_fingerprint',
@@ -38,6 +40,17 @@ LISTED = ('pool', 'ha_state')
 
 # The virtual machines (pks) of bound guests by key; None: a user has deleted it.
 type Machines = Mapping[str, int | None]
+# The rows of guests by key.
+type Rows = dict[str, ProxmoxGuest]
+
+
+def load_rows(endpoint: ProxmoxEndpoint) -> list[ProxmoxGuest]:
+    """
+    The rows of the guests of an endpoint, in any order, for reading only. Their details are JSON texts, which take a
+    fraction of the memory, until `GuestRecorder` needs them: less is in memory by then.
+    """
+    columns = [field.attname for field in ProxmoxGuest._meta.concrete_fields]
+    return load_objects(ProxmoxGuest.objects.filter(endpoint=endpoint).order_by(), columns, as_text=(DETAILS,))
 
 
 class GuestStateRecorder:
@@ -102,7 +115,7 @@ class GuestStateRecorder:
             'candidate_ids': candidates,
         }
 
-    def rows(self, keys: Collection[str] | None = None) -> dict[str, ProxmoxGuest]:
+    def rows(self, keys: Collection[str] | None = None) -> Rows:
         """The rows of the endpoint, or some of them, by key; locked, since users may decide about guests meanwhile."""
         found = ProxmoxGuest.objects.filter(endpoint=self.endpoint).order_by('pk').select_for_update()
         if keys is not None:
@@ -131,8 +144,8 @@ class GuestRecorder(GuestStateRecorder):
         standings: The states of the guests that were just read; they change while a plan is applied.
         vmids: The guests that the run is for; the rows of others are not changed. None: all.
         is_quick: The run is a quick run.
-        loaded: The rows of the endpoint, for a run that has changed nothing since they were loaded. If no row differs
-            from what was read, nothing more is queried.
+        loaded: What `load_rows` returned when the plan was made. Only rows that differ from what was read,
+            and those of guests that the run has written, are read again. None: all are read each time.
         machines: As `machines` returns them, with `loaded`.
 
     Attributes:
@@ -153,10 +166,23 @@ class GuestRecorder(GuestStateRecorder):
         super().__init__(endpoint, standings)
         self.keys = None if vmids is None else {f'{guest_type}/{vmid}' for guest_type in GuestType for vmid in vmids}
         self.fingerprints = RowFingerprints(is_quick)
-        self.loaded = loaded
-        self.loaded_machines = machines or {}
-        # What was read of the guests, by key: a run that changes something records it twice.
+        self.loaded: Rows | None = None
+        if loaded is not None:
+            self.loaded = {row.key: row for row in loaded if self.is_concerned(row.key)}
+            decode_details(self.loaded.values())
+        self.loaded_machines = {key: pk for key, pk in (machines or {}).items() if self.is_concerned(key)}
+        # Whether the loaded rows are as this run has recorded them.
+        self._is_recorded = False
+        # What was read of the guests, by key: a run that changes something records them twice.
         self._columns: dict[str, dict[str, Any]] = {}
+
+    def is_concerned(self, key: str) -> bool:
+        """Whether the run is for a guest."""
+        return self.keys is None or key in self.keys
+
+    def forget_loaded(self) -> None:
+        """Read all rows again, because more than the guests that were written may have changed."""
+        self.loaded = None
 
     def record_all(self, read_at: datetime) -> bool:
         """
@@ -170,58 +196,111 @@ class GuestRecorder(GuestStateRecorder):
             Whether `set_read` is left to the caller, because no row was written.
         """
         before = self.endpoint.guests_read
+        keys = self.differing_keys()
         try:
-            if self.loaded is not None and not self.differs():
+            if keys is not None and not keys:
                 return True
             with branching.atomic():
-                self.record_differing(read_at)
+                rows, machines = self.record_differing(keys)
                 self.set_read(read_at)
         except BaseException:
             self.endpoint.guests_read = before
             raise
+        self.note_loaded(keys, rows, machines)
         return False
 
-    def record_differing(self, read_at: datetime) -> None:
-        """Write the rows that differ."""
-        rows, machines = self.rows(self.keys), self.machines(self.keys)
-        self.find_to_adopt(self.standings.open.by_unit)
-        differing = [*self.listed(rows, machines)]
-        unlisted, gone = self.unlisted(rows, machines)
-        save(differing + unlisted, gone)
+    def differing_keys(self) -> set[str] | None:
+        """The guests whose loaded rows differ from what was read, and those that the plan changes; None: all."""
+        if self.loaded is None:
+            return None
+        units = self.standings.open.by_unit
+        # What is written in between changes the states of these units, and that of the cluster those of all guests.
+        if self._is_recorded and '' not in units:
+            differing = self.unsynchronized_keys(self.loaded)
+        else:
+            self.find_to_adopt(units)
+            wanted = self.wanted(self.loaded, self.loaded_machines)
+            differing = {row.key for row, columns in wanted if columns is None or is_differing(row, columns)}
+        # Without nodes.
+        guests = self.standings.guests.keys() | self.loaded.keys() | self.loaded_machines.keys()
+        return differing | {key for key in units.keys() & guests if self.is_concerned(key)}
 
-    def differs(self) -> bool:
-        """Whether a loaded row differs from what was read."""
-        rows = {row.key: row for row in self.loaded or () if self.keys is None or row.key in self.keys}
-        machines = {key: pk for key, pk in self.loaded_machines.items() if self.keys is None or key in self.keys}
+    def unsynchronized_keys(self, rows: Rows) -> set[str]:
+        """The guests whose rows do not have the fingerprints that are to be stored now."""
+        return {
+            key
+            for key, guest in self.standings.guests.items()
+            if key not in rows or self.fingerprints.of(guest, rows[key]) != rows[key].row_fingerprint
+        }
+
+    def record_differing(self, keys: set[str] | None) -> tuple[Rows, Machines]:
+        """
+        Write the rows that differ, of some guests or all.
+
+        Returns:
+            The rows of these guests as they are now, and their machines.
+        """
+        # Reading all takes less time than selecting many.
+        selected = self.keys if keys is None or len(keys) > BATCH else keys
+        rows, machines = self.rows(selected), self.machines(selected)
         self.find_to_adopt(self.standings.open.by_unit)
-        return any(True for _row in self.listed(rows, machines)) or any(self.unlisted(rows, machines))
+        differing, gone = [], []
+        for row, columns in self.wanted(rows, machines, selected):
+            if columns is None:
+                gone.append(row)
+            elif assign_if_changed(row, columns):
+                differing.append(row)
+        save(differing, gone)
+        for row in gone:
+            rows.pop(row.key, None)
+        return rows | {row.key: row for row in differing}, machines
+
+    def note_loaded(self, keys: set[str] | None, rows: Rows, machines: Machines) -> None:
+        """Note how rows and machines were just read or written, of some guests or all."""
+        if self.loaded is None:
+            return
+        for key in keys or ():
+            self.loaded.pop(key, None)
+            self.loaded_machines.pop(key, None)
+        self.loaded |= rows
+        self.loaded_machines |= machines
+        self._is_recorded = True
 
     def set_read(self, read_at: datetime) -> None:
         """Record when the guests were read. A run for some guests has not read the others."""
         if self.keys is None and guests_read(self.endpoint) != read_at:
             set_guests_read(self.endpoint, read_at)
 
-    def listed(self, rows: Mapping[str, ProxmoxGuest], machines: Machines) -> Iterator[ProxmoxGuest]:
-        """The rows of guests that Proxmox VE has listed, if they differ."""
-        read_before = guests_read(self.endpoint)
-        for key, guest in self.standings.guests.items():
-            row = rows.get(key) or ProxmoxGuest(endpoint=self.endpoint, type=str(guest.type), vmid=guest.vmid)
-            # Before the other columns, which state whether it could be read by the previous run.
-            row_fingerprint = self.fingerprints.of(guest, row)
-            if key not in self._columns:
-                self._columns[key] = guest_columns(guest)
-            values = {
-                **columns_with_last_known(row, guest, self._columns[key], read_before),
-                'row_fingerprint': row_fingerprint,
-            }
-            if assign_if_changed(row, {**values, **self.state_columns(row, self.standings.of(guest), machines)}):
-                yield row
+    def wanted(
+        self, rows: Rows, machines: Machines, keys: Collection[str] | None = None
+    ) -> Iterator[tuple[ProxmoxGuest, dict[str, Any] | None]]:
+        """
+        The rows of guests with the columns that they should have; None: the guest no longer needs a row.
 
-    def unlisted(
-        self, rows: Mapping[str, ProxmoxGuest], machines: Machines
-    ) -> tuple[list[ProxmoxGuest], list[ProxmoxGuest]]:
-        """The rows of guests that Proxmox VE has not listed: those that differ, and those to delete."""
-        differing, gone = [], []
+        Args:
+            rows, machines: Those of the guests, as far as there are any.
+            keys: The guests; None: all.
+        """
+        for key, guest in self.standings.guests.items():
+            if keys is None or key in keys:
+                row = rows.get(key) or ProxmoxGuest(endpoint=self.endpoint, type=str(guest.type), vmid=guest.vmid)
+                yield row, self.listed_columns(row, guest, machines)
+        yield from self.unlisted(rows, machines)
+
+    def listed_columns(self, row: ProxmoxGuest, guest: Guest, machines: Machines) -> dict[str, Any]:
+        """The columns of a guest that Proxmox VE has listed."""
+        # Before the other columns, which state whether it could be read by the previous run.
+        row_fingerprint = self.fingerprints.of(guest, row)
+        if guest.key not in self._columns:
+            self._columns[guest.key] = guest_columns(guest)
+        return {
+            **columns_with_last_known(row, guest, self._columns[guest.key], guests_read(self.endpoint)),
+            'row_fingerprint': row_fingerprint,
+            **self.state_columns(row, self.standings.of(guest), machines),
+        }
+
+    def unlisted(self, rows: Rows, machines: Machines) -> Iterator[tuple[ProxmoxGuest, dict[str, Any] | None]]:
+        """As `wanted`, the rows of guests that Proxmox VE has not listed."""
         keys = {*rows, *machines} - {*self.standings.guests}
         first_seen, read_before = self.first_seen(keys - {*rows}), guests_read(self.endpoint)
         for key in sorted(keys):
@@ -231,19 +310,21 @@ class GuestRecorder(GuestStateRecorder):
             standing = self.standings.absent(key, key in machines, was_missing)
             # It is not known whether the guest exists: its status remains as it was last read.
             kept = {} if standing is not None and standing.state is State.UNKNOWN else UNLISTED
-            if is_obsolete(row, standing):
-                gone.append(row)
-            elif assign_if_changed(
-                row, {**kept, 'seen_until': seen_until, **self.state_columns(row, standing, machines)}
-            ):
-                differing.append(row)
-        return differing, gone
+            columns = {**kept, 'seen_until': seen_until, **self.state_columns(row, standing, machines)}
+            yield row, None if is_obsolete(row, standing) else columns
 
     def first_seen(self, keys: Collection[str]) -> dict[str, datetime]:
         """When guests were bound that no run has recorded, by key."""
         if not keys:
             return {}
         return dict(self.bindings().filter(key__in=list(keys)).values_list('key', 'first_seen'))
+
+
+def decode_details(rows: Iterable[ProxmoxGuest]) -> None:
+    """Decode the details of rows, which are JSON texts."""
+    for batch in batched(rows, BATCH):
+        for row, details in zip(batch, decoded([vars(row)[DETAILS] for row in batch]), strict=True):
+            row.details = details
 
 
 def save(differing: list[ProxmoxGuest], gone: list[ProxmoxGuest]) -> None:
@@ -259,12 +340,19 @@ def is_obsolete(row: ProxmoxGuest, standing: GuestState | None) -> bool:
     return standing is None and not row.ignored
 
 
-def assign_if_changed(row: ProxmoxGuest, values: dict[str, Any]) -> bool:
+def is_differing(row: ProxmoxGuest, values: Mapping[str, Any]) -> bool:
+    """Whether a row does not exist, or does not hold these values."""
+    # Its attributes, because that takes a fraction of the time: all columns are loaded.
+    return row._state.adding or not values.items() <= vars(row).items()
+
+
+def assign_if_changed(row: ProxmoxGuest, values: Mapping[str, Any]) -> bool:
     """Assign values to a row; whether it must be written."""
-    before = {name: getattr(row, name) for name in values}
+    if not is_differing(row, values):
+        return False
     for name, value in values.items():
         setattr(row, name, value)
-    return row._state.adding or before != values
+    return True
 
 
 def columns_with_last_known(

@@ -19,7 +19,7 @@ from .dependents import dependents_of
 from .errors import OutdatedError
 from .field_writer import FieldWriter
 from .fields import is_set, pointer_to, read, write
-from .managed_objects import ManagedObjects
+from .managed_objects import ManagedObjects, Named
 from .netbox_models import model_named
 from .rollback import Journal
 from .value_resolver import ValueResolver
@@ -57,15 +57,17 @@ class ObjectWriter:
     # For the whole plan, or around a transaction
 
     def expect(self, changes: Iterable[Change]) -> None:
-        """Note what a plan will do to names and roles, before its first change."""
-        self.fields.displacement.expect(changes)
+        """Note what a plan will do to names and roles, and read the bindings that it needs, before its first change."""
+        named = Named()
+        self.fields.displacement.expect(named.noting(changes))
+        self.objects.expect(named)
 
     def remember_shared(self, pointers: Mapping[Shared, Pointer]) -> None:
         """Store shared objects that were found by name."""
         self.values.remember_shared(pointers)
 
     def load(self) -> None:
-        """Read the bindings and the ignored guests again."""
+        """Read the bindings, the ignored guests and the decisions again."""
         self.objects.load()
 
     def begin_transaction(self) -> None:

@@ -34,17 +34,24 @@ def store_proxmox_values(
         seen: By (kind, key), for every object that was compared: the values that differ from the written ones if all
             changes are applied.
         pending: The changes of the plan that are not applied.
-        stored: What is stored, as JSON, by (kind, key); None: load it.
+        stored: What is stored, as JSON, by (kind, key), if there is anything; None: load it.
     """
-    wanted = {identity: encode_all(values) for identity, values in seen.items()}
+    stored = stored_of(endpoint) if stored is None else stored
+    # Most objects have no such values.
+    wanted = {identity: encode_all(values) for identity, values in seen.items() if values or identity in stored}
+    unbound = set()
     for entry in pending:
         identity = (entry.change.kind, entry.change.key)
         if entry.change.action in UNBOUND:
-            wanted.pop(identity, None)
-        elif identity in wanted:
-            wanted[identity] |= encode_all({field.name: field.want for field in entry.change.writes})
-    stored = stored_of(endpoint) if stored is None else stored
-    differing = {identity: values for identity, values in wanted.items() if values != stored.get(identity, {})}
+            unbound.add(identity)
+        elif identity in seen:
+            planned = encode_all({field.name: field.want for field in entry.change.writes})
+            wanted[identity] = wanted.get(identity, {}) | planned
+    differing = {
+        identity: values
+        for identity, values in wanted.items()
+        if identity not in unbound and values != stored.get(identity, {})
+    }
     for batch in batched(differing, BATCH):
         found = Binding.objects.filter(endpoint=endpoint, key__in=[key for _kind, key in batch]).only('kind', 'key')
         rows = [row for row in found if (row.kind, row.key) in differing]

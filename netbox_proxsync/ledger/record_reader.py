@@ -129,12 +129,15 @@ class RecordReader:
 
     def record(self, kind: Kind, instance: NetBoxModel, hints: RecordHintsReader) -> Record:
         """A NetBox object as plain data."""
-        return Record(
+        record = Record(
             pointer=pointer_to(instance),
             values=read_all(instance, self.names[kind.name]),
             hints=hints.hints_of(kind, instance),
             refused=self.custom_fields.refused_in(kind.model, instance.custom_field_data),
         )
+        # The largest column. All objects are in memory until the last one is read.
+        del instance.custom_field_data
+        return record
 
     def readable(self, kind: Kind) -> list[str]:
         """The fields of a kind, without custom fields that do not exist."""

@@ -11,6 +11,7 @@ from django.db import models
 from extras.models import Tag, TaggedItem
 
 from ..sync.values import Pointer
+from .fields import label_of
 from .netbox_models import model_named
 from .sql_arrays import elements
 
@@ -33,7 +34,7 @@ class RelatedObjects:
     def add(self, instances: Iterable[models.Model]) -> None:
         """Remember objects that were created or loaded."""
         for instance in instances:
-            self._known[instance._meta.label_lower, instance.pk] = instance
+            self._known[label_of(type(instance)), instance.pk] = instance
 
     def __iter__(self) -> Iterator[models.Model]:
         return iter(self._known.values())

@@ -5,10 +5,10 @@ A run remembers what it has written: which objects are bound, which tags it has 
 wrong, and a repeated transaction would not do the same as the first attempt.
 """
 
-from collections.abc import Callable, Hashable, Iterator, MutableMapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 
-__all__ = ('Journal', 'JournaledDict', 'JournaledSet')
+__all__ = ('Journal', 'JournaledDict', 'JournaledSet', 'LoadedDict')
 
 
 class Journal:
@@ -71,10 +71,47 @@ class JournaledDict[K: Hashable, V](MutableMapping[K, V]):
     def __len__(self) -> int:
         return len(self._items)
 
-    def clear(self) -> None:
-        """Remove all items. One `popitem` after the other would take a time quadratic in their number."""
-        for key in list(self._items):
-            del self[key]
+    def replace(self, items: Mapping[K, V]) -> None:
+        """Replace all items by those that the database holds. This is not undone."""
+        self._items = dict(items)
+
+
+class LoadedDict[K: Hashable, V](JournaledDict[K, V]):
+    """
+    A journaled dictionary of what the database holds. An item that is not known yet is read when it is asked for.
+
+    Args:
+        read: Reads the value of a key; None: there is none.
+    """
+
+    def __init__(self, journal: Journal, read: Callable[[K], V | None]) -> None:
+        super().__init__(journal)
+        self._read = read
+        # The keys without a value.
+        self._absent: JournaledDict[K, None] = JournaledDict(journal)
+
+    def __getitem__(self, key: K) -> V:
+        if key not in self._items and key not in self._absent:
+            # Noted as a write is: what was read after one is wrong after its rollback.
+            found = self._read(key)
+            if found is None:
+                self._absent[key] = None
+            else:
+                self[key] = found
+        return super().__getitem__(key)
+
+    def __setitem__(self, key: K, value: V) -> None:
+        super().__setitem__(key, value)
+        self._absent.pop(key, None)
+
+    def __delitem__(self, key: K) -> None:
+        super().__delitem__(key)
+        self._absent[key] = None
+
+    def replace(self, items: Mapping[K, V], absent: Iterable[K] = ()) -> None:
+        """As the base class; others of the keys have no value, and what else is known is forgotten."""
+        super().replace(items)
+        self._absent.replace({key: None for key in absent if key not in items})
 
 
 class JournaledSet[T: Hashable]:

@@ -147,7 +147,7 @@ class Writer:
         if shared := plan.shared:
             # First: the objects that are written next refer to them.
             retried(partial(self.objects.remember_shared, shared), Message('remembering shared objects'))
-        self.objects.expect(plan.changes)
+        retried(lambda: self.objects.expect(plan.changes), Message('reading bindings'))
 
     def next_group(self, units: deque[list[Change]]) -> Iterator[list[Change]]:
         """Take the units of the next transaction. Only some of them are written object by object."""

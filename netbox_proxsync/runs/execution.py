@@ -22,7 +22,7 @@ from ..endpoints.connection import connection_of, options_of, secrets_hidden
 from ..ledger import existing
 from ..ledger.clusters import SharedClusterError
 from ..ledger.database import retried
-from ..ledger.guests import GuestRecorder, GuestStateRecorder
+from ..ledger.guests import GuestRecorder, GuestStateRecorder, load_rows
 from ..ledger.proxmox_values import clear_written_values, store_proxmox_values
 from ..ledger.settings import load_settings
 from ..models import ProxmoxEndpoint, ProxmoxGuest, SyncRun
@@ -54,7 +54,7 @@ from .validation import Rejection, Validation
 __all__ = ('PLACEMENT', 'Execution', 'execute')
 
 # The objects of NetBox to which most endpoints refer.
-PLACEMENT = ('cluster', 'site')
+PLACEMENT = ('cluster', 'site', 'vrf')
 
 
 def execute(run: SyncRun, recorder: RunRecorder, watch: CancelWatch, steps: 'type[Execution] | None' = None) -> Ending:
@@ -100,22 +100,21 @@ class Execution:
             other_cluster = self.check_cluster(inventory)
         except SharedClusterError as error:
             return Ending(RunStatusChoices.REFUSED, as_is(str(error)))
-        rows = retried(
-            lambda: list(ProxmoxGuest.objects.filter(endpoint=self.endpoint).order_by()), Message('reading guests')
-        )
-        settings = retried(partial(load_settings, self.endpoint, rows), Message('reading rules'))
-        fields = retried(custom_fields.stored_fields, Message('reading custom fields'))
         with self.recorder.phase('plan') as counts, garbage.paused():
+            rows = retried(partial(load_rows, self.endpoint), Message('reading guests'))
+            settings = retried(partial(load_settings, self.endpoint, rows), Message('reading rules'))
+            fields = retried(custom_fields.stored_fields, Message('reading custom fields'))
             plan, held = self.make_plan(inventory, settings, fields)
             counts['changes'] = len(plan.changes)
+            # The inventory and the plan live as long as the run.
+            garbage.leave_out_older_objects()
         self.recorder.log.open_changes(plan.counts)
         self.report_notices(plan, inventory, settings, fields)
         plan = replace(plan, refusal=other_cluster or plan.refusal)
         pending = [*map(Pending, plan.changes), *(Pending(change, note=WITHHELD) for change in plan.withheld)]
         standings = GuestStates(inventory, settings, pending, self.run.vmids)
-        unchanged = (rows, held.machines) if held else (None, None)
         is_quick = self.run.mode == RunModeChoices.QUICK
-        guests = GuestRecorder(self.endpoint, standings, self.run.vmids, is_quick, *unchanged)
+        guests = GuestRecorder(self.endpoint, standings, self.run.vmids, is_quick, rows, held.machines)
         if self.run.mode in RunModeChoices.SYNCING and not plan.refusal:
             return self.apply(plan, guests, held)
         validation = Validation(self.run, self.recorder, self.watch)
@@ -193,14 +192,12 @@ class Execution:
             self.destination.take_over_former_endpoints(identity, guests)
         return other_cluster
 
-    def make_plan(
-        self, inventory: Inventory, settings: Settings, fields: Iterable[CustomField]
-    ) -> 'tuple[Plan, Held | None]':
-        """The plan, and what is needed of what NetBox contains if the plan is empty. All else is released here."""
+    def make_plan(self, inventory: Inventory, settings: Settings, fields: Iterable[CustomField]) -> 'tuple[Plan, Held]':
+        """The plan, and what is needed of what NetBox contains later. All else is released here."""
         desired = self.map(inventory, settings)
         loaded = self.load(desired, settings, fields)
         plan = self.compare(desired, loaded, settings)
-        return plan, Held.of(loaded) if plan.is_empty else None
+        return plan, Held.of(loaded, plan)
 
     def map(self, inventory: Inventory, settings: Settings) -> Desired:
         """What NetBox should contain."""
@@ -240,13 +237,16 @@ class Execution:
         for notice in plan.notices:
             self.recorder.warn(notice.subject, notice.message, notice.remedy, notice.is_fault)
 
-    def apply(self, plan: Plan, guests: GuestRecorder, held: 'Held | None') -> Ending:
+    def apply(self, plan: Plan, guests: GuestRecorder, held: 'Held') -> Ending:
         """Write a plan to NetBox and record the guests."""
         self.destination.remember_cluster(self.run)
         if plan.changes:
             self.record(guests)
         application = Application(self.run, self.recorder, self.watch, guests)
         ending = application.apply(plan)
+        if plan.rekeyed or plan.forgotten:
+            # Other guests may have these bindings now.
+            guests.forget_loaded()
         self.recorder.store_withheld(plan.withheld)
         guests.fingerprints.are_synchronized = not (application.stopped or plan.withheld)
         self.record(guests, plan, held)
@@ -256,9 +256,7 @@ class Execution:
             self.watch.check()
         return ending
 
-    def store(
-        self, plan: Plan, guests: GuestRecorder | None, held: 'Held | None', rejections: Iterable[Rejection]
-    ) -> Ending:
+    def store(self, plan: Plan, guests: GuestRecorder | None, held: 'Held', rejections: Iterable[Rejection]) -> Ending:
         """
         Store a plan that is not applied.
 
@@ -283,24 +281,30 @@ class Execution:
 
         Args:
             plan: If the run is through with it: Proxmox VE's values of bound objects are stored as well.
-            held: What NetBox contained when the plan was made, if it is empty.
+            held: What NetBox contained when the plan was made, with `plan`.
         """
         assert self.run.started is not None, 'The run has been started.'
-        with self.recorder.phase('record') as counts:
+        with self.recorder.phase('record') as counts, garbage.paused():
             counts['guests'] = len(guests.standings.guests)
             self.recorder.attempt(
-                partial(self.record_guests, guests, self.run.started), Message('updating the list of guests')
+                partial(self.record_guests, guests, self.run.started, plan is not None),
+                Message('updating the list of guests'),
             )
             if plan:
                 stored, pending = held.values if held else None, guests.standings.open
                 store = partial(store_proxmox_values, self.endpoint, plan.proxmox_values, pending, stored)
                 self.recorder.attempt(store, Message('updating bindings'))
 
-    def record_guests(self, guests: GuestRecorder, read_at: datetime) -> None:
-        """Record what was read of the guests. The end of the run records the time if nothing differs."""
+    def record_guests(self, guests: GuestRecorder, read_at: datetime, is_last: bool) -> None:
+        """
+        Record what was read of the guests.
+
+        Args:
+            is_last: The run writes nothing after this, so its end can record the time if nothing differs.
+        """
         if not guests.record_all(read_at):
             return
-        if self.run.branch_id or self.run.vmids is not None:
+        if self.run.branch_id or self.run.vmids is not None or not is_last:
             guests.set_read(read_at)
         else:
             self.endpoint.guests_read = read_at
@@ -314,24 +318,26 @@ class Execution:
 @dataclass(frozen=True, slots=True)
 class Held:
     """
-    What NetBox contains, as far as a run needs it after an empty plan.
+    What NetBox contained when a plan was made, as far as the run needs it later.
 
     Attributes:
         machines: The virtual machine (pk) of every bound guest, by key; None if a user has deleted it.
-        values: The stored values of Proxmox VE of bound objects, by (kind, key).
+        values: The stored values of Proxmox VE of bound objects, by (kind, key), if there are any; None: the plan
+            changes bindings.
     """
 
     machines: Mapping[str, int | None]
-    values: Mapping[tuple[str, str], Mapping[str, Any]]
+    values: Mapping[tuple[str, str], Mapping[str, Any]] | None
 
     @classmethod
-    def of(cls, loaded: Existing) -> 'Held':
+    def of(cls, loaded: Existing, plan: Plan) -> 'Held':
         """From all that was loaded."""
         there = {record.pointer.pk for record in loaded.records[GUEST]}
         bound = [each for each in loaded.bindings.values() if each.kind == GUEST and '#' not in each.key]
+        seen = {identity: each.proxmox_values for identity, each in loaded.bindings.items() if each.proxmox_values}
         return cls(
             machines={each.key: each.pointer.pk if each.pointer.pk in there else None for each in bound},
-            values={identity: each.proxmox_values for identity, each in loaded.bindings.items()},
+            values=seen if plan.is_empty else None,
         )
 
 

@@ -8,8 +8,12 @@ as the run, so visiting them takes time and finds nothing.
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
-__all__ = ('older_objects_left_out', 'paused')
+__all__ = ('leave_out_older_objects', 'older_objects_left_out', 'paused')
+
+# Whether the objects that are left out are left out by `older_objects_left_out`.
+leaves_out: ContextVar[bool] = ContextVar('leaves_out', default=False)
 
 
 @contextmanager
@@ -20,10 +24,18 @@ def older_objects_left_out() -> Iterator[None]:
         yield
         return
     gc.freeze()
+    token = leaves_out.set(True)
     try:
         yield
     finally:
+        leaves_out.reset(token)
         gc.unfreeze()
+
+
+def leave_out_older_objects() -> None:
+    """Within `older_objects_left_out`, from now on: do not visit the objects that exist now, either."""
+    if leaves_out.get():
+        gc.freeze()
 
 
 @contextmanager

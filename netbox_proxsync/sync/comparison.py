@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from ..proxmox.messages import Message, joined
 from .answers import Choice
@@ -26,6 +27,8 @@ __all__ = ('compare',)
 
 # The types of values that name objects.
 REFERENCES = (Ref, Shared, frozenset)
+# Shared by all objects that have the values of Proxmox VE.
+NO_VALUES: Mapping[str, Value] = MappingProxyType({})
 # The models of managed objects.
 MANAGED = frozenset(kind.model for kind in KINDS.values())
 
@@ -49,7 +52,7 @@ def compare(desired: Desired, existing: Existing, settings: Settings, now: datet
     for entry in matches.matched:
         resolved = resolver.resolve_all(entry.item.values)
         if is_unchanged(entry, resolver.owned_names(entry.item.kind, settings), resolved):
-            proxmox_values[entry.item.kind, entry.item.key] = {}
+            proxmox_values[entry.item.kind, entry.item.key] = NO_VALUES
             continue
         last = remembered(entry, existing)
         change = matches.refusals.checked(change_of(entry, last, resolved, resolver, settings), existing)

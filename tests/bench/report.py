@@ -1,8 +1,10 @@
-"""Makes a table of what was measured."""
+"""Makes tables of what was measured, and compares it with the targets."""
 
-from typing import Any
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
-__all__ = ('comparison_of_workers', 'table')
+__all__ = ('Verdict', 'comparison_of_workers', 'table', 'verdicts', 'verdicts_of_growth', 'verdicts_of_workers')
 
 # Of which a run writes rows in any case: its own, its job, and the state of its endpoint.
 BOOKKEEPING = {
@@ -19,8 +21,98 @@ def table(found: list[dict[str, Any]]) -> str:
         found: As `tests.bench.syncing` prints them.
     """
     rows = [('', *(f'{each["guests"]:,} guests' for each in found)), ('---', *('---:' for _each in found))]
-    rows += [(name, *(value(each) for each in found)) for name, value in VALUES.items()]
+    rows += [(name, *(shown(value, each) for each in found)) for name, value in VALUES.items()]
     return markdown(rows)
+
+
+def shown(value: Callable[[dict[str, Any]], str], found: dict[str, Any]) -> str:
+    """A value; '' if it was not measured for this size."""
+    try:
+        return value(found)
+    except StopIteration:
+        return ''
+
+
+class Verdict(NamedTuple):
+    """
+    What was measured, compared with a target.
+
+    Attributes:
+        is_met: None: this machine cannot tell.
+    """
+
+    target: str
+    value: str
+    is_met: bool | None
+
+    def __str__(self) -> str:
+        return f'{"?" if self.is_met is None else "pass" if self.is_met else "MISS"}: {self.target}: {self.value}'
+
+
+def verdicts(found: dict[str, Any]) -> Iterator[Verdict]:
+    """The measures of a cluster, compared with the targets of each size."""
+    size, unchanged, quick = f'{found["guests"]:,} guests', measure(found, 'unchanged'), measure(found, 'quick run')
+    number = unchanged['job_statements']
+    yield Verdict(f'{size}, without changes: at most 40 SQL statements', str(number), number <= 40)
+    written = writes('unchanged')(found)
+    yield Verdict(f'{size}, without changes: no statement that writes objects', written, written == '0')
+    each = 1000 * cpu(found, 'unchanged') / found['guests']
+    if found['guests'] >= 1000:
+        # Below, what a run takes in any case prevails.
+        yield Verdict(f'{size}, without changes: at most 1 ms CPU for each guest', f'{each:.2f} ms', each <= 1)
+    for name, unit in (('cpu', 'CPU'), ('wall', 'time')):
+        took = cpu(found, 'first sync') if name == 'cpu' else wall(found, 'first sync')
+        ratio = per_copied(found, name) * found['guests'] / took
+        yield Verdict(
+            f"{size}, first sync: at most 1/8 of the {unit} of NetBox's own path", f'1/{ratio:.1f}', ratio >= 8
+        )
+    jobs, at_most = measure(found, 'first sync')['jobs'], 2 + found['guests'] // 100
+    yield Verdict(f'{size}, first sync: at most {at_most} background jobs', str(jobs), jobs <= at_most)
+    limit, took = 1.2 * cpu(found, 'unchanged') + 0.02 * found['changed'], cpu(found, '1 % changed')
+    yield Verdict(f'{size}, 1 % changed: at most {limit:.2f} s CPU', f'{took:.2f} s', took <= limit)
+    for plan, direct in (('apply the preview', '1 % changed'), ('apply the first preview', 'first sync')):
+        if any(each['name'] == plan for each in found['measures']):
+            ratio = cpu(found, plan) / cpu(found, direct)
+            yield Verdict(f'{size}, {plan}: at most 1.1 x the CPU of a direct sync', f'{ratio:.2f}', ratio <= 1.1)
+    memory = found['alone']['measure']['memory'] - found['alone']['idle']
+    yield Verdict(f'{size}, without changes: at most 500 MB above an idle worker', f'{memory:.0f} MB', memory <= 500)
+    yield Verdict(
+        f'{size}, quick run without changes: 3 calls in a second',
+        f'{quick["calls"]}, {quick["wall"]:.2f} s',
+        quick['calls'] == 3 and quick['wall'] <= 1,
+    )
+
+
+def verdicts_of_growth(found: list[dict[str, Any]]) -> Iterator[Verdict]:
+    """The measures of clusters of several sizes, compared with each other."""
+    if len({each['guests'] for each in found}) < 2:
+        return
+    numbers = {measure(each, 'unchanged')['job_statements'] for each in found}
+    yield Verdict(
+        'Without changes: the same number of SQL statements for all sizes',
+        ', '.join(map(str, sorted(numbers))),
+        len(numbers) == 1,
+    )
+    *_smaller, less, more = sorted(found, key=lambda each: each['guests'])
+    for name in ('first sync', 'unchanged'):
+        ratio = (cpu(more, name) / more['guests']) / (cpu(less, name) / less['guests'])
+        text = (
+            f'{name}: CPU grows at most linearly from {less["guests"]:,} to {more["guests"]:,} guests (1.15 x for each)'
+        )
+        yield Verdict(text, f'{ratio:.2f} x', ratio <= 1.15)
+
+
+def verdicts_of_workers(found: list[dict[str, Any]]) -> Iterator[Verdict]:
+    """The rounds of one and of several workers, compared with the targets."""
+    cores = os.cpu_count() or 1
+    few, many = found[0], found[-1]
+    for name, each in many['rounds'].items():
+        ratio = few['rounds'][name]['seconds'] / each['seconds']
+        target = f'{name}: {many["workers"]} workers at least 3 x as fast as {few["workers"]} ({cores} cores)'
+        # PostgreSQL, the stand-ins and the workers share the cores.
+        yield Verdict(target, f'{ratio:.2f} x', ratio >= 3 if ratio >= 3 or cores > many['workers'] else None)
+        pause = max(one['rounds'][name]['pause'] for one in found)
+        yield Verdict(f'{name}: the next run starts within a second', f'{pause:.2f} s', pause <= 1)
 
 
 def comparison_of_workers(found: list[dict[str, Any]]) -> str:
@@ -94,6 +186,7 @@ def memory(name: str):
 VALUES = {
     'First sync: objects': lambda found: f'{found["objects"]:,}',
     'First sync: seconds by phase': phases('first sync'),
+    'First sync: CPU for each object': lambda found: f'{1000 * cpu(found, "first sync") / found["objects"]:.2f} ms',
     'First sync: SQL statements': lambda found: f'{measure(found, "first sync")["statements"]:,}',
     'First sync: background jobs': lambda found: str(measure(found, 'first sync')['jobs']),
     'First sync: CPU for each guest, without reading': milliseconds('first sync'),
@@ -106,7 +199,7 @@ VALUES = {
         f'1 / {per_copied(found, "wall") * found["guests"] / wall(found, "first sync"):.1f}'
     ),
     'Without changes: seconds by phase': phases('unchanged'),
-    'Without changes: SQL statements': lambda found: str(measure(found, 'unchanged')['statements']),
+    'Without changes: SQL statements of the job': lambda found: str(measure(found, 'unchanged')['job_statements']),
     'Without changes: statements that write objects': writes('unchanged'),
     'Without changes: CPU for each guest, without reading': milliseconds('unchanged'),
     'Quick run without changes: calls': lambda found: str(measure(found, 'quick run')['calls']),
@@ -136,6 +229,8 @@ VALUES = {
         f'{(cpu(found, "first preview") + cpu(found, "apply the first preview")) / cpu(found, "first sync"):.2f}'
     ),
     'First sync: memory above the start': memory('first sync'),
-    'Without changes: memory above the start': memory('unchanged'),
+    'Without changes, in a process of its own: memory above the start': lambda found: (
+        f'{found["alone"]["measure"]["memory"] - found["alone"]["idle"]:.0f} MB'
+    ),
     'Applying the preview of a first sync: memory above the start': memory('apply the first preview'),
 }

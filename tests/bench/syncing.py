@@ -1,12 +1,17 @@
 """
 How long syncs of one generated cluster take: the first one, one without changes, one with a few changes, and a preview
-that is applied; of a second cluster, the preview of the first sync and its application. NetBox's own path is measured
-in between. Prints JSON; `python -m tests.bench` makes a table of it.
+that is applied; of a second cluster of at most 1,000 guests, the preview of the first sync and its application.
+NetBox's own path is measured afterward, and the memory of a run without changes in a process of its own. Prints JSON;
+`python -m tests.bench` makes a table of it.
+
+Runs without changes and with a few are measured the second time: the first one fills caches of Django.
 """
 
 import argparse
 import gc
 import json
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.stack import loopback
+from tests.stack.paths import ROOT
 
 from .collecting import cpu_of
 from .database import database
@@ -23,7 +29,9 @@ from .endpoints import cluster, make_endpoint
 from .standin import operate
 
 # NetBox's own path takes the same time for each guest, and very long for all of a large cluster.
-COPIED_AT_MOST = 300
+COPIED_AT_MOST = 150
+# The preview of a first sync writes everything and rolls it back.
+PREVIEWED_AT_MOST = 1000
 
 
 @dataclass
@@ -32,6 +40,7 @@ class Measure:
     Attributes:
         wall, cpu: Seconds; CPU time is that of this process and of its database session.
         phases: Seconds by phase.
+        statements, job_statements: SQL statements: all, and those from the start of the job to its end.
         writes: The number of INSERT, UPDATE and DELETE statements by table.
         jobs: Background jobs that were created, without the run's own.
         calls: Requests to Proxmox VE.
@@ -45,6 +54,7 @@ class Measure:
     phases: dict[str, float] = field(default_factory=dict)
     phases_cpu: dict[str, float] = field(default_factory=dict)
     statements: int = 0
+    job_statements: int = 0
     writes: dict[str, int] = field(default_factory=dict)
     jobs: int = 0
     changes: int = 0
@@ -83,6 +93,28 @@ def measuring(name: str) -> Iterator[Measure]:
 
 
 @contextmanager
+def job_measured(found: Measure) -> Iterator[None]:
+    """Count the statements of the jobs within, without those that enqueue them."""
+    from netbox_proxsync.jobs import SyncJob
+
+    # It inherits the method.
+    handle = SyncJob.handle.__func__
+
+    def measured(cls: Any, *args: Any, **kwargs: Any) -> None:
+        before = found.statements
+        try:
+            handle(cls, *args, **kwargs)
+        finally:
+            found.job_statements += found.statements - before
+
+    SyncJob.handle = classmethod(measured)
+    try:
+        yield
+    finally:
+        del SyncJob.handle
+
+
+@contextmanager
 def phases_measured(found: Measure) -> Iterator[None]:
     """Add the CPU time of each phase of the runs within."""
     from netbox_proxsync.runs.recorder import RunRecorder
@@ -110,44 +142,52 @@ def main() -> None:
     options = parser.parse_args()
     loopback.keep()
     with ExitStack() as stack:
-        stack.enter_context(database())
+        environment = stack.enter_context(database())
         pve = stack.enter_context(cluster(options.guests, options.latency))
-        found = measure(pve, options.guests)
-        pve = stack.enter_context(cluster(options.guests, options.latency, seed=2))
-        found['measures'] += map(asdict, measure_plan(pve))
+        found = measure(pve, options.guests, environment, options.latency)
+        if options.guests <= PREVIEWED_AT_MOST:
+            pve = stack.enter_context(cluster(options.guests, 0, seed=2))
+            found['measures'] += map(asdict, measure_plan(pve))
         print(json.dumps(found))
 
 
-def measure(pve: dict[str, Any], guests: int) -> dict[str, Any]:
-    """The measures of one cluster."""
+def measure(pve: dict[str, Any], guests: int, environment: dict[str, str], latency: float) -> dict[str, Any]:
+    """
+    The measures of one cluster.
+
+    Args:
+        environment: That of NetBox processes.
+        latency: Seconds that each call of the first sync and of the quick run takes.
+    """
     from dcim.models import Device
-    from django.urls import reverse
     from virtualization.models import VirtualMachine
 
     from .netbox_path import copy_machines
 
-    # A worker has loaded these when it starts a job.
-    reverse('home')
     announce_worker()
     endpoint = make_endpoint('Lab', pve)
-    forget_peak()
-    idle = peak()
+    idle = memory_of_worker()
     first, _run = sync(endpoint, 'first sync')
+    # Nothing is measured of the later runs that depends on it.
+    operate(pve, 'latency', seconds=0)
+    unchanged = [sync(endpoint, 'unchanged')[0] for _number in range(2)][1]
+    alone = measured_alone(endpoint, environment)
+    changed_guests = max(1, guests // 100)
+    for cores in (3, 4):
+        change(pve, changed_guests, cores)
+        changed, _run = sync(endpoint, '1 % changed')
+    operate(pve, 'latency', seconds=latency)
+    quick = quick_look(endpoint)
+    operate(pve, 'latency', seconds=0)
+    change(pve, changed_guests, 5)
+    preview, planned = sync(endpoint, 'preview', mode='preview')
+    applied, _run = sync(endpoint, 'apply the preview', mode='sync', applies=planned)
+    # Last: the copies belong to the same NetBox cluster, so that later runs would look at them.
     machines = list(VirtualMachine.objects.order_by('pk')[:COPIED_AT_MOST])
     # As many of the nodes in proportion.
     nodes = list(Device.objects.order_by('pk')[: max(1, Device.objects.count() * len(machines) // guests)])
     with measuring("NetBox's own path") as copied:
         copied.changes = copy_machines([*nodes, *machines])
-    unchanged = [sync(endpoint, 'unchanged')[0] for _number in range(2)][1]
-    quick = quick_look(endpoint)
-    changed_guests = max(1, guests // 100)
-    for number in range(changed_guests):
-        operate(pve, 'set_config', vmid=100 + number, cores=3)
-    changed, _run = sync(endpoint, '1 % changed')
-    for number in range(changed_guests):
-        operate(pve, 'set_config', vmid=100 + number, cores=5)
-    preview, planned = sync(endpoint, 'preview', mode='preview')
-    applied, _run = sync(endpoint, 'apply the preview', mode='sync', applies=planned)
     measures = [first, copied, unchanged, quick, changed, preview, applied]
     return {
         'guests': guests,
@@ -155,8 +195,33 @@ def measure(pve: dict[str, Any], guests: int) -> dict[str, Any]:
         'changed': changed_guests,
         'objects': first.changes,
         'idle': idle,
+        'alone': alone,
         'measures': [asdict(each) for each in measures],
     }
+
+
+def change(pve: dict[str, Any], guests: int, cores: int) -> None:
+    """Change the first guests of a cluster."""
+    for number in range(guests):
+        operate(pve, 'set_config', vmid=100 + number, cores=cores)
+
+
+def measured_alone(endpoint: Any, environment: dict[str, str]) -> dict[str, Any]:
+    """What a run without changes takes in a process of its own, as that of each job of a worker is."""
+    command = [sys.executable, '-m', 'tests.bench.alone', str(endpoint.pk)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, text=True, stdout=subprocess.PIPE)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def memory_of_worker() -> float:
+    """What this process needs that waits for jobs, in MB."""
+    from django.urls import reverse
+
+    # A worker has loaded these when it starts a job.
+    reverse('home')
+    forget_peak()
+    return peak()
 
 
 def measure_plan(pve: dict[str, Any]) -> list[Measure]:
@@ -172,7 +237,7 @@ def sync(endpoint: Any, name: str, mode: str = 'sync', applies: Any = None) -> t
     from netbox_proxsync.jobs import SyncJob
 
     endpoint.refresh_from_db()
-    with measuring(name) as found, phases_measured(found):
+    with measuring(name) as found, phases_measured(found), job_measured(found):
         run = SyncJob.enqueue_run(endpoint, None, mode=mode, applies=applies, immediate=True)
     if run.status != 'completed':
         raise SystemExit(f'{name}: the run ended as "{run.status}": {run.error}')

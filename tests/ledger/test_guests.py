@@ -50,7 +50,7 @@ def writes(queries) -> list[str]:
     return [
         query['sql']
         for query in queries.captured_queries
-        if 'netbox_proxsync_proxmoxguest' in query['sql'] and not query['sql'].startswith('SELECT')
+        if 'netbox_proxsync_proxmoxguest' in query['sql'] and not query['sql'].startswith(('SELECT', 'DECLARE'))
     ]
 
 

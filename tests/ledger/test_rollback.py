@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from netbox_proxsync.ledger.rollback import Journal, JournaledDict, JournaledSet
+from netbox_proxsync.ledger.rollback import Journal, JournaledDict, JournaledSet, LoadedDict
 
 CHANGES = {
     'set': lambda found: found.__setitem__('new', 3),
@@ -88,3 +88,51 @@ def test_changes_of_a_set_are_undone(journal):
         members.discard('missing')
         raise RolledBackError
     assert list(members) == ['one']
+
+
+@pytest.fixture
+def stored() -> dict[str, int]:
+    """What the database holds."""
+    return {'one': 1, 'two': 2}
+
+
+@pytest.fixture
+def asked() -> list[str]:
+    """The keys that were read."""
+    return []
+
+
+@pytest.fixture
+def loaded(journal, stored, asked) -> LoadedDict[str, int]:
+    def read(key: str) -> int | None:
+        asked.append(key)
+        return stored.get(key)
+
+    return LoadedDict(journal, read)
+
+
+def test_a_loaded_dictionary_reads_each_key_once(loaded, asked):
+    assert [loaded.get('one'), loaded['one'], 'one' in loaded] == [1, 1, True]
+    assert [loaded.get('three'), loaded.get('three'), 'three' in loaded] == [None, None, False]
+    assert asked == ['one', 'three']
+
+
+def test_a_loaded_dictionary_does_not_read_what_it_was_told(loaded, asked):
+    loaded.replace({'one': 11}, ['one', 'three'])
+    loaded['four'] = 4
+    assert loaded.pop('one') == 11
+    assert [loaded.get(key) for key in ('one', 'three', 'four')] == [None, None, 4]
+    loaded['three'] = 3
+    assert loaded['three'] == 3
+    assert asked == []
+
+
+def test_what_was_read_after_a_write_is_read_again_after_its_rollback(journal, loaded, stored, asked):
+    with suppress(RolledBackError), journal.reverting():
+        stored['one'] = 10
+        assert [loaded.get('one'), loaded.get('three')] == [10, None]
+        assert loaded.pop('two') == 2
+        raise RolledBackError
+    stored['one'] = 1
+    assert [loaded.get('one'), loaded.get('two'), loaded.get('three')] == [1, 2, None]
+    assert asked == ['one', 'three', 'two', 'one', 'two', 'three']

@@ -6,7 +6,7 @@ import pytest
 from virtualization.models import VirtualMachine, VMInterface
 
 from netbox_proxsync.runs import execution
-from netbox_proxsync.runs.garbage import older_objects_left_out, paused
+from netbox_proxsync.runs.garbage import leave_out_older_objects, older_objects_left_out, paused
 
 from ..scenarios.synced import Stage, after_first_sync
 
@@ -71,3 +71,28 @@ def test_a_process_with_frozen_objects_is_unchanged():
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_the_objects_of_a_plan_are_left_out_while_it_is_applied(endpoint, sync, pve, monkeypatch):
+    frozen = []
+    compare, apply = execution.compare, execution.Application.apply
+
+    def compared(*arguments):
+        frozen.append(gc.get_freeze_count())
+        return compare(*arguments)
+
+    def applied(*arguments):
+        frozen.append(gc.get_freeze_count())
+        return apply(*arguments)
+
+    monkeypatch.setattr(execution, 'compare', compared)
+    monkeypatch.setattr(execution.Application, 'apply', applied)
+    sync(endpoint)
+    before, later = frozen
+    assert later > before
+    assert (gc.isenabled(), gc.get_freeze_count()) == (True, 0)
+
+
+def test_outside_of_a_run_nothing_is_left_out():
+    leave_out_older_objects()
+    assert gc.get_freeze_count() == 0

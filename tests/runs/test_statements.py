@@ -14,6 +14,8 @@ from netbox_proxsync.models import FormerEndpoint, ProxmoxEndpoint
 
 # Those of NetBox for its job, and those of the run, from its start to its end.
 AT_MOST = 40
+# With one change, which NetBox validates, logs and indexes.
+AT_MOST_CHANGED = 100
 
 
 @pytest.fixture
@@ -47,14 +49,21 @@ def written(statements):
 
 
 @pytest.fixture
-def lab(standin, make_endpoint):
+def pves() -> list:
+    """The clusters of `lab`."""
+    return []
+
+
+@pytest.fixture
+def lab(standin, make_endpoint, pves):
     """Creates an endpoint for a generated cluster, in a NetBox without other clusters: they have the same addresses."""
 
     def create(guests: int):
         for model in (ProxmoxEndpoint, FormerEndpoint, IPAddress, MACAddress, VirtualMachine, Device, Cluster, Site):
             model.objects.all().delete()
         site = Site.objects.create(name='Site', slug='site')
-        return make_endpoint(standin(nodes=2, vms=guests, containers=guests // 2), site=site)
+        pves.append(standin(nodes=2, vms=guests, containers=guests // 2))
+        return make_endpoint(pves[-1], site=site)
 
     return create
 
@@ -74,6 +83,28 @@ def test_an_unchanged_run_has_few_statements_for_any_number_of_guests(lab, sync,
         }  # fmt: skip
         numbers.append(len(statements))
     assert numbers[1] == numbers[2] <= AT_MOST
+
+
+def test_a_run_with_a_changed_guest_reads_again_only_that_guest_for_any_number_of_guests(lab, pves, sync, statements):
+    numbers = []
+    for guests in (2, 5, 25):
+        endpoint = lab(guests)
+        sync(endpoint)
+        sync(endpoint)
+        for cores in (3, 5):
+            # The first one fills the caches of Django.
+            pves[-1].set_config(100, cores=cores)
+            statements.clear()
+            run = sync(endpoint)
+            assert (run.status, run.counts) == ('completed', {'vm': {'update': 1}})
+        locked = [sql for sql in statements if 'proxmoxguest' in sql and 'FOR UPDATE' in sql]
+        assert locked
+        assert all('"vmid" IN' in sql for sql in locked)
+        # All bindings for the plan, and then those that the change names.
+        loads = [sql for sql in statements if 'text_of_kept_values' in sql]
+        assert ['"unit" IN' in sql for sql in loads] == [False, True]
+        numbers.append(len(statements))
+    assert numbers[1] == numbers[2] <= AT_MOST_CHANGED
 
 
 def test_the_guests_of_a_first_sync_share_statements_and_jobs(lab, sync, statements):
