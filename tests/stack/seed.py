@@ -7,6 +7,7 @@ Run as `python -m tests.stack.seed admin|demo`. The values come from the environ
 import os
 import sys
 import time
+from collections import Counter
 
 import django
 from django.core.exceptions import ValidationError
@@ -97,8 +98,11 @@ def demo() -> None:
         run.refresh_from_db()
     if run.status != RunStatusChoices.COMPLETED:
         sys.exit(f'The sync {run.get_status_display().lower()}: {run.error}')
-    counts = [f'{kind} {action} {count}' for kind, actions in run.counts.items() for action, count in actions.items()]
-    print(f'Synced {run.guests} guests: {", ".join(counts)}.')
+    numbers = Counter[str]()
+    for actions in run.counts.values():
+        numbers.update(actions)
+    changes = ', '.join(f'{number} {action}' for action, number in numbers.items())
+    print(f'Synced {run.guests} guests. Changes in NetBox: {changes or "none"}.')
 
 
 if __name__ == '__main__':
