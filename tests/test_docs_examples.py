@@ -46,6 +46,7 @@ PVEUM = {('acl', 'modify'), ('role', 'add'), ('role', 'modify'), ('user', 'add')
 NETBOX = (
     'docker compose exec netbox /opt/netbox/netbox/manage.py ',
     '/opt/netbox/venv/bin/python /opt/netbox/netbox/manage.py ',
+    '/opt/netbox/venv/bin/netbox ',
     'netbox ',
 )
 TARGETS = set(re.findall(r'^([a-z-]+):.*##', (ROOT / 'Makefile').read_text(), re.MULTILINE))
