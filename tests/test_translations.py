@@ -255,9 +255,10 @@ def words_of_classes() -> Iterator[tuple[str, object]]:
                 for name, field in own(form, 'declared_fields').items():
                     yield f'{form.__name__}.{name}', field.label
                     yield f'{form.__name__}.{name}', field.help_text
-    for name in filtersets.__all__:
-        for filter_name, each in own(getattr(filtersets, name), 'declared_filters').items():
-            yield f'{name}.{filter_name}', each._label
+    for filterset in vars(filtersets).values():
+        if isinstance(filterset, type):
+            for name, each in own(filterset, 'declared_filters').items():
+                yield f'{filterset.__name__}.{name}', each._label
     for event in registry['event_types'].values():
         if event.name.startswith('netbox_proxsync'):
             yield event.name, event.text
