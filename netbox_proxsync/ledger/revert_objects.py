@@ -60,8 +60,8 @@ class RevertDependents(DependentFinder):
     def find(self, instance: NetBoxModel) -> Iterator[str]:
         """As the base class."""
         yield from super().find(instance)
-        if change := self.deletions.get(pointer_to(instance)):
-            yield from (f'"{name}" of {describe(instance)}' for name in self.changed(instance, change))
+        change = self.deletions[pointer_to(instance)]
+        yield from (f'"{name}" of {describe(instance)}' for name in self.changed(instance, change))
 
 
 class RevertObjectWriter(ObjectWriter):
@@ -162,10 +162,9 @@ class RevertObjectWriter(ObjectWriter):
         outdated = super().release(replace(change, fields=fields))
         if stamp := KINDS[change.kind].stamp:
             instance = self.fields.locked(self.objects.pointer_of(change))
-            if instance.custom_field_data.get(stamp) is not None:
-                self.fields.prepare(instance)
-                instance.custom_field_data[stamp] = None
-                self.fields.save(instance)
+            self.fields.prepare(instance)
+            instance.custom_field_data[stamp] = None
+            self.fields.save(instance)
         return outdated
 
     def current(self, field: FieldChange, instance: NetBoxModel) -> FieldChange:

@@ -11,7 +11,7 @@ from virtualization.models import Cluster, VirtualDisk, VirtualMachine, VMInterf
 
 from netbox_proxsync.decisions import decide_field
 from netbox_proxsync.jobs import AlreadyRunningError, SyncJob
-from netbox_proxsync.models import Binding, SyncRun
+from netbox_proxsync.models import Binding, ProxmoxEndpoint, SyncRun
 from netbox_proxsync.runs.reverting import reversal_of
 from netbox_proxsync.runs.stored_plans import PlanNotApplicableError
 from netbox_proxsync.sync.values import decode_all
@@ -388,13 +388,16 @@ def test_a_sync_after_the_plan_of_a_revert_makes_it_obsolete(pve, endpoint, sync
 
 def test_edits_between_plan_and_application_are_left(endpoint, sync):
     planned = revert(sync(endpoint))
-    machine = VirtualMachine.objects.first()
-    machine.comments = 'Mine'
-    machine.save()
+    filled, edited = VirtualMachine.objects.all()[:2]
+    filled.comments = 'Mine'
+    filled.save()
+    edited.memory = 77
+    edited.save()
     run = apply(planned)
-    assert VirtualMachine.objects.get().pk == machine.pk
-    assert machine.interfaces.count() == VMInterface.objects.count()
-    assert run.changes.filter(outcome='outdated').exists()
+    assert set(VirtualMachine.objects.all()) == {filled, edited}
+    assert filled.interfaces.count() + edited.interfaces.count() == VMInterface.objects.count()
+    reasons = run.changes.filter(kind='vm', outcome='outdated').values_list('message', flat=True)
+    assert {'comments' in reason or 'memory' in reason for reason in reasons} == {True}, set(reasons)
 
 
 def test_addresses_that_a_user_had_entered_before_are_released_and_stay(pve, endpoint, sync):
@@ -409,9 +412,31 @@ def test_addresses_that_a_user_had_entered_before_are_released_and_stay(pve, end
     assert mine.assigned_object is not None
     planned = revert(first)
     assert not left(planned), left(planned)
+    # Deleted anyway, by a user who has noticed that it is empty afterwards.
+    ProxmoxEndpoint.objects.update(cluster=None)
     run = apply(planned)
     assert run.status == 'completed', list(run.changes.values_list('key', 'outcome', 'message'))
     assert contents() == before
+
+
+def test_an_address_that_became_the_primary_one_of_an_existing_machine_is_released(standin, make_endpoint, sync):
+    pve = standin(nodes=1, vms=1, containers=0, templates=0, running=1, agent=1, ipv6=0, multi_nic=0, seed=3)
+    endpoint = make_endpoint(pve)
+    (vmid,) = (guest.vmid for guest in pve.cluster.guests.values())
+    pve.set_addresses(vmid, 'net0')
+    sync(endpoint)
+    mine = IPAddress.objects.create(address='10.99.0.7/24', description='Mine')
+    pve.set_addresses(vmid, 'net0', '10.99.0.7/24')
+    run = sync(endpoint)
+    machine = VirtualMachine.objects.get()
+    assert machine.primary_ip4 == mine, list(run.changes.values_list('kind', 'action', 'key'))
+    planned = revert(run)
+    assert not left(planned), left(planned)
+    done = apply(planned)
+    assert done.status == 'completed', list(done.changes.values_list('key', 'outcome', 'message'))
+    machine.refresh_from_db()
+    mine.refresh_from_db()
+    assert (machine.primary_ip4, mine.assigned_object, mine.description) == (None, None, 'Mine')
 
 
 def entered_addresses(endpoint) -> list[dict]:
