@@ -419,7 +419,10 @@ def test_addresses_that_a_user_had_entered_before_are_released_and_stay(pve, end
     assert contents() == before
 
 
-def test_an_address_that_became_the_primary_one_of_an_existing_machine_is_released(standin, make_endpoint, sync):
+@pytest.mark.parametrize('is_managed', [True, False])
+def test_an_address_that_became_the_primary_one_of_a_machine_is_released_unless_the_machine_keeps_it(
+    standin, make_endpoint, sync, is_managed
+):
     pve = standin(nodes=1, vms=1, containers=0, templates=0, running=1, agent=1, ipv6=0, multi_nic=0, seed=3)
     endpoint = make_endpoint(pve)
     (vmid,) = (guest.vmid for guest in pve.cluster.guests.values())
@@ -432,11 +435,13 @@ def test_an_address_that_became_the_primary_one_of_an_existing_machine_is_releas
     assert machine.primary_ip4 == mine, list(run.changes.values_list('kind', 'action', 'key'))
     planned = revert(run)
     assert not left(planned), left(planned)
+    Binding.objects.filter(kind='vm').update(unmanaged=not is_managed)
     done = apply(planned)
-    assert done.status == 'completed', list(done.changes.values_list('key', 'outcome', 'message'))
     machine.refresh_from_db()
     mine.refresh_from_db()
-    assert (machine.primary_ip4, mine.assigned_object, mine.description) == (None, None, 'Mine')
+    assert mine.description == 'Mine'
+    assert (machine.primary_ip4 is None, mine.assigned_object is None) == (is_managed, is_managed)
+    assert done.changes.exclude(outcome='applied').exists() != is_managed
 
 
 def entered_addresses(endpoint) -> list[dict]:
