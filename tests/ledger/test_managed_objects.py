@@ -115,3 +115,10 @@ def test_they_are_read_again_before_a_transaction_is_repeated(endpoint, guest):
     objects.load()
     assert objects.pointers.get(('vm', guest.key)) is None
     assert pointer not in objects.bound_to
+
+
+def test_a_binding_that_does_not_exist_is_removed_without_effect(endpoint, guest):
+    objects = ManagedObjects(endpoint, Journal())
+    objects.load()
+    objects.remove('vm', 'qemu/999999')
+    assert objects.pointers[guest.kind, guest.key].pk == guest.object_id

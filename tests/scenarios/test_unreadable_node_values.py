@@ -92,7 +92,7 @@ def test_bad_values_of_interfaces_cost_only_these_values(bad, pve, endpoint, syn
     assert not run.changes.exists(), list(run.changes.values('key', 'action', 'reason'))
     assert state_of('pve1') == before
     unread = [message for message in run.messages if 'could not be read' in message['message']]
-    assert {name for name in bad if any(f'interface {name} ' in message['message'] for message in unread)} == {*bad}
+    assert {name for name in bad if any(f'interface {name})' in message['message'] for message in unread)} == {*bad}
     # The rest of these interfaces, and of the node, follows Proxmox VE.
     for name, values in bad.items():
         pve.set_interface('pve1', name, **({'mtu': '1300'} if 'mtu' not in values else {'comments': 'new'}))
@@ -203,7 +203,7 @@ def test_an_invalid_certificate_is_reported_and_affects_nothing_else(pve, endpoi
     run = sync(endpoint)
     assert run.status == 'completed'
     assert not run.changes.exists()
-    assert 'the certificate pve-ssl.pem of node pve1' in warnings(run)
+    assert '(node pve1: certificate pve-ssl.pem)' in warnings(run)
 
 
 @after_first_sync

@@ -537,7 +537,10 @@ class TestOneGuest:
         ('failure', 'words'),
         [
             ({'status': 500, 'reason': 'unable to parse'}, 'unable to parse'),
-            ({'status': 403, 'reason': 'Permission check failed (/vms/100, VM.Audit)'}, 'does not have permission'),
+            (
+                {'status': 403, 'reason': 'Permission check failed (/vms/100, VM.Audit)'},
+                'The token has no permission (',
+            ),
             ({'status': 501, 'reason': 'not implemented'}, 'not implemented'),
             ({'status': 502, 'reason': 'Bad Gateway'}, 'Bad Gateway'),
             ({'status': 200, 'reason': 'OK', 'body': '<html>'}, 'invalid response'),
@@ -583,12 +586,12 @@ class TestOneGuest:
             ({'status': 500, 'reason': 'VM 100 qmp command failed'}, 'qmp command failed', True),
             (
                 {'status': 403, 'reason': 'Permission check failed (/vms/100, VM.GuestAgent.Audit)'},
-                'does not have permission',
+                'The token has no permission (',
                 True,
             ),
             (
                 {'status': 403, 'reason': 'Permission check failed'},
-                'The token does not have permission to read',
+                'The token has no permission (',
                 True,
             ),
             ({'status': 595, 'reason': 'No route to host'}, 'could not reach node pve1', False),

@@ -207,8 +207,8 @@ class TestTroubles:
         inventory = read(pve, options=NODES)
         (notice,) = inventory.warnings
         assert notice.subject == 'nodes'
-        assert 'the network of nodes pve1, pve10' in notice.message
-        assert 'and 10 more' in notice.message
+        assert '(nodes pve1, pve10, ' in notice.message
+        assert 'and 10 more: network)' in notice.message
         assert 'got timeout' in notice.message
         assert all(known(node.facts) for node in inventory.nodes)
 
@@ -217,7 +217,7 @@ class TestTroubles:
         serve(pve, '/nodes/pve1/network', answer)
         inventory = read(pve, options=NODES)
         assert unknown_parts(inventory) == {'pve1 interfaces'}
-        assert 'the network of node pve1' in messages(inventory)
+        assert '(node pve1: network)' in messages(inventory)
 
     @pytest.mark.parametrize('answer', [None, {}, 'x', [None], [{'type': 'x'}]])
     @pytest.mark.parametrize('call', ['vnets', 'zones'])
@@ -284,8 +284,8 @@ class TestTroubles:
     def test_whether_lists_are_whole_cannot_be_determined(self, pve, path):
         pve.fail(path, 500, 'got timeout')
         inventory = read(pve)
-        assert is_unknown(inventory.vnets, 'Unable to determine')
-        assert is_unknown(node_of(inventory, 'pve1').interfaces, 'Unable to determine')
+        assert is_unknown(inventory.vnets, 'Possibly incomplete')
+        assert is_unknown(node_of(inventory, 'pve1').interfaces, 'Possibly incomplete')
         assert known(inventory.not_backed_up)
 
     @pytest.mark.parametrize(
